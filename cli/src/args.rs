@@ -1,0 +1,96 @@
+//! All of the command line, as clap reads it.
+
+pub mod audit;
+pub mod clinical;
+pub mod operate;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use audit::AuditCommand;
+use clinical::{DirectoryArgs, EmergencyArgs, ExplainArgs, ViewArgs};
+use operate::{CompletionsArgs, ImportArgs, ManArgs, NodeCommand};
+
+/// Sees one patient's records from every organisation of the network that holds some, and runs the network.
+#[derive(Debug, Parser)]
+#[command(name = "careweave", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Directory with your node's address, network, staff key and credential
+    #[arg(long, global = true, value_name = "DIR", env = "CAREWEAVE_PROFILE")]
+    pub profile: Option<PathBuf>,
+    /// Form of the data on stdout
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// No colour, as with NO_COLOR set
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say more on stderr
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    pub verbose: bool,
+}
+
+/// Forms of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs; field names are stable
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See one patient's records from every source that may share them
+    View(ViewArgs),
+    /// See one patient's records in an emergency (a prompted `view --for emergency`)
+    Emergency(EmergencyArgs),
+    /// Say why a query was answered or refused as it was
+    Explain(ExplainArgs),
+    /// List the organisations of the network
+    Directory(DirectoryArgs),
+    /// Load FHIR files into the own node
+    Import(ImportArgs),
+    /// Set up and look after the own node
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Read and check the own node's audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print shell completions
+    Completions(CompletionsArgs),
+    /// Write man pages
+    Man(ManArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  careweave login
+  careweave view
+  careweave view 9990010013 --dob 14/03/1938 --family Okoro -o json
+  CAREWEAVE_PROFILE=.demo/staff/Y91001-gp careweave view 9990010013 --yes
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 partial, 4 refused, 5 patient not safely matched, 6 not eligible.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,59 @@
+//! What organisation IT types to its own running node.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// `careweave node`.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Show the state of the own node
+    #[command(after_help = "Examples:\n  careweave node status\n  careweave node status -o json | jq .warnings")]
+    Status,
+    /// Show every member and how it is reached
+    #[command(after_help = "Examples:\n  careweave node peers\n  careweave node peers -o json | jq '.[] | select(.connected | not)'")]
+    Peers,
+}
+
+/// `careweave import`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careweave import records/                         every .json and .ndjson file below, in order of their names
+  careweave import discharge.json bloods.ndjson
+  careweave import records/ -o json | jq '.files[] | select(.bad != [])'
+
+The same file twice changes nothing. Bad entries are listed and the good ones kept; then the exit code is 3.")]
+pub struct ImportArgs {
+    /// FHIR R4 Bundles, single resources, or NDJSON; of a directory every .json and .ndjson file
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `careweave completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  careweave completions bash > /etc/bash_completion.d/careweave")]
+pub struct CompletionsArgs {
+    /// Your shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Shells completions are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// `careweave man`.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Where the pages go: one for each command
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}

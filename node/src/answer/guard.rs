@@ -1,0 +1,226 @@
+//! Guards outside the policy: membership, standard, agreement, training, staleness, purpose, rate and quota. Each cause here is
+//! about the asker, so it is told by name.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use careweave_protocol::id::{OdsCode, PersonId};
+use careweave_protocol::limits::{
+    PATIENTS_PER_DAY, PATIENTS_PER_PERSON_DAY, QUERIES_PER_PERSON_SECOND, QUERIES_PER_SECOND,
+};
+use careweave_protocol::query::Cause;
+use careweave_protocol::time::Timestamp;
+
+use super::authenticate::Asked;
+use crate::net::gate::NodeSession;
+use crate::services::Services;
+use crate::store::database::{Database, Family, StoreError};
+
+/// What the guards say.
+#[derive(Debug)]
+pub enum Admission {
+    /// Go on; the alerts are lapses that urgent care may ignore but somebody must see.
+    Welcome {
+        /// Named lapses.
+        alerts: Vec<Cause>,
+    },
+    /// Too fast; nothing was looked at.
+    Busy {
+        /// Milliseconds after which there is room.
+        retry_ms: u32,
+    },
+    /// Not eligible, for a named cause.
+    Refused(Cause),
+}
+
+/// Rates and quotas of askers.
+#[derive(Debug, Default)]
+pub struct Guard {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buckets: HashMap<Asker, Bucket>,
+    day: i64,
+    patients: HashMap<Asker, HashSet<[u8; 16]>>,
+}
+
+/// An organisation, or one of its people.
+type Asker = (OdsCode, Option<PersonId>);
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    filled: Timestamp,
+}
+
+/// Askers remembered at once: every member of a large network and the people of a busy hour. Past it, rates start afresh.
+const ASKERS_KEPT: usize = 65_536;
+/// Milliseconds in a day.
+const DAY_MS: i64 = 86_400_000;
+/// First byte of a quota mark among the nonces.
+const QUOTA_MARK: u8 = b'q';
+
+/// Asks every guard, in the order of how little each learns.
+#[must_use]
+pub fn check(services: &Services, session: &NodeSession, asked: &Asked, now: Timestamp) -> Admission {
+    let (query, person) = (asked.query.get(), asked.credential.get());
+    if let Some(retry_ms) = services.guard.take_token(&session.identity.ods, &person.person, now) {
+        return Admission::Busy { retry_ms };
+    }
+    let eligibility = services.trust().check_eligibility(&session.identity, person, query.purpose, now);
+    if let Some(cause) = eligibility.refused {
+        return Admission::Refused(cause);
+    }
+    if !services.policy.purpose_granted(person.group, query.purpose) {
+        return Admission::Refused(Cause::PurposeNotGranted(query.purpose));
+    }
+    let patient = services.database.keys().blind_number(&query.patient.nhs_number);
+    if services.guard.over_quota(&session.identity.ods, &person.person, patient, now) {
+        return Admission::Refused(Cause::QuotaExceeded);
+    }
+    Admission::Welcome { alerts: eligibility.alerts }
+}
+
+impl Guard {
+    /// Reads today's distinct patients back, so that a restart does not open the quota again.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn load(database: &Database, now: Timestamp) -> Result<Self, StoreError> {
+        let guard = Self::default();
+        {
+            let mut state = guard.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.day = now.0 / DAY_MS;
+            let prefix = mark_prefix(state.day);
+            for item in database.scan(Family::Nonces, &prefix)? {
+                let (key, value) = item?;
+                let text = String::from_utf8_lossy(&value).into_owned();
+                let patient = key.get(prefix.len()..).and_then(|k| k.get(..16)).and_then(|k| k.try_into().ok());
+                if let (Some(patient), Some((ods, person))) = (patient, parse_asker(&text)) {
+                    state.note(&ods, &person, patient);
+                }
+            }
+        }
+        Ok(guard)
+    }
+
+    /// What to write beside the DECISION so that today's distinct patients survive a restart.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn remember(
+        &self,
+        services: &Services,
+        asked: &Asked,
+        now: Timestamp,
+    ) -> Result<Vec<(Family, Vec<u8>, Vec<u8>)>, StoreError> {
+        let (query, person) = (asked.query.get(), asked.credential.get());
+        let patient = services.database.keys().blind_number(&query.patient.nhs_number);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.note(&person.ods, &person.person, patient) {
+            return Ok(Vec::new());
+        }
+        let value = format!("{} {}", person.ods, person.person).into_bytes();
+        let mut key = mark_prefix(now.0 / DAY_MS);
+        key.extend_from_slice(&patient);
+        key.extend_from_slice(&services.database.keys().blind("quota", &[&value]));
+        Ok(vec![(Family::Nonces, key, value)])
+    }
+
+    fn take_token(&self, ods: &OdsCode, person: &PersonId, now: Timestamp) -> Option<u32> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.buckets.len() > ASKERS_KEPT {
+            state.buckets.clear();
+        }
+        let organisation = state.take((ods.clone(), None), QUERIES_PER_SECOND, now);
+        let own = state.take((ods.clone(), Some(person.clone())), QUERIES_PER_PERSON_SECOND, now);
+        organisation.max(own)
+    }
+
+    fn over_quota(&self, ods: &OdsCode, person: &PersonId, patient: [u8; 16], now: Timestamp) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let day = now.0 / DAY_MS;
+        if state.day != day {
+            state.day = day;
+            state.patients.clear();
+        }
+        let full = |who: &Asker, limit: u32| {
+            state.patients.get(who).is_some_and(|p| p.len() >= limit as usize && !p.contains(&patient))
+        };
+        full(&(ods.clone(), None), PATIENTS_PER_DAY)
+            || full(&(ods.clone(), Some(person.clone())), PATIENTS_PER_PERSON_DAY)
+    }
+}
+
+impl State {
+    fn note(&mut self, ods: &OdsCode, person: &PersonId, patient: [u8; 16]) -> bool {
+        self.patients.entry((ods.clone(), None)).or_default().insert(patient);
+        self.patients.entry((ods.clone(), Some(person.clone()))).or_default().insert(patient)
+    }
+
+    fn take(&mut self, who: Asker, per_second: u32, now: Timestamp) -> Option<u32> {
+        let rate = f64::from(per_second);
+        let bucket = self.buckets.entry(who).or_insert(Bucket { tokens: rate, filled: now });
+        let passed = now.since(bucket.filled).as_secs_f64();
+        bucket.tokens = (bucket.tokens + passed * rate).min(rate);
+        bucket.filled = now;
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return None;
+        }
+        // At least a millisecond, and never longer than the second in which a whole bucket fills.
+        let wait = ((1.0 - bucket.tokens) / rate * 1000.0).ceil().clamp(1.0, 1000.0);
+        Some(wait as u32)
+    }
+}
+
+fn mark_prefix(day: i64) -> Vec<u8> {
+    let mut key = vec![QUOTA_MARK];
+    key.extend_from_slice(&day.to_be_bytes());
+    key
+}
+
+fn parse_asker(text: &str) -> Option<(OdsCode, PersonId)> {
+    let (ods, person) = text.split_once(' ')?;
+    Some((ods.parse().ok()?, person.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_told_busy_after_the_burst_and_served_again_later() {
+        let guard = Guard::default();
+        let (ods, person): (OdsCode, PersonId) = ("R9A".parse().unwrap(), "p1".parse().unwrap());
+        let now = Timestamp(1_000);
+        for _ in 0..QUERIES_PER_PERSON_SECOND {
+            assert_eq!(guard.take_token(&ods, &person, now), None);
+        }
+        assert!(guard.take_token(&ods, &person, now).is_some());
+        assert_eq!(guard.take_token(&ods, &"p2".parse().unwrap(), now), None);
+        assert_eq!(guard.take_token(&ods, &person, Timestamp(1_100)), None);
+    }
+
+    #[test]
+    fn the_quota_counts_distinct_patients_and_opens_again_the_next_day() {
+        let guard = Guard::default();
+        let (ods, person): (OdsCode, PersonId) = ("R9A".parse().unwrap(), "p1".parse().unwrap());
+        let now = Timestamp(DAY_MS * 10);
+        let patient = |n: u32| {
+            let mut key = [0; 16];
+            key[..4].copy_from_slice(&n.to_be_bytes());
+            key
+        };
+        assert!(!guard.over_quota(&ods, &person, patient(0), now));
+        for n in 0..PATIENTS_PER_PERSON_DAY {
+            guard.state.lock().unwrap().note(&ods, &person, patient(n));
+        }
+        assert!(guard.over_quota(&ods, &person, patient(PATIENTS_PER_PERSON_DAY), now));
+        assert!(!guard.over_quota(&ods, &person, patient(3), now), "a patient asked about before is no new one");
+        assert!(!guard.over_quota(&ods, &"p2".parse().unwrap(), patient(PATIENTS_PER_PERSON_DAY), now));
+        assert!(!guard.over_quota(&ods, &person, patient(PATIENTS_PER_PERSON_DAY), Timestamp(DAY_MS * 11)));
+    }
+}

@@ -1,0 +1,256 @@
+//! Which records: match the patient, decide per category and label, select from the header index. Reads no record.
+
+use std::collections::{BTreeMap, HashMap};
+
+use careweave_protocol::audit::{AuditEntry, CellDecision, EntryKind};
+use careweave_protocol::identity::StaffCredential;
+use careweave_protocol::limits::RECORDS_MAX;
+use careweave_protocol::policy::{Access, Asker, Basis, Cell, Decision, Situation};
+use careweave_protocol::query::{Query, Relationship};
+use careweave_protocol::record::{Category, Form, Header, Labels, merkle};
+use careweave_protocol::time::Timestamp;
+
+use super::authenticate::{Asked, describe};
+use super::header::Verdict;
+use super::permit::{Grant, Selected};
+use crate::audit::PatientAppend;
+use crate::services::Services;
+use crate::store::database::StoreError;
+use crate::store::patients::{self, OpenPatient};
+use crate::store::records;
+use crate::store::seal::SealingKey;
+use crate::view::matching::{Doubt, Located, locate};
+
+/// What is asked, by whom, on what grounds.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The person's question.
+    pub query: &'a Query,
+    /// The person.
+    pub credential: &'a StaffCredential,
+    /// Relationships that hold now.
+    pub relationships: &'a [Relationship],
+    /// Whether the person asks their own organisation.
+    pub own: bool,
+}
+
+/// Why nothing is given. Stays in the holder's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withheld {
+    /// Nobody with this number here.
+    UnknownPatient,
+    /// The number is held, but not safely by the person asked about.
+    Doubtful(Doubt),
+    /// The policy gives nothing of what is held.
+    Policy(Basis),
+    /// Allowed, but nothing is held of what was asked for.
+    NothingHeld,
+}
+
+/// What was found and decided.
+pub struct Judged {
+    /// The patient and what may be read, when anything may.
+    pub grant: Option<(OpenPatient, Grant)>,
+    /// Why nothing is given, when nothing is.
+    pub withheld: Option<Withheld>,
+    /// Every decision, cell by cell.
+    pub cells: Vec<CellDecision>,
+    /// Policies that determined them.
+    pub policies: Vec<String>,
+    /// Records of each category.
+    pub counts: BTreeMap<Category, u32>,
+    /// Bytes of all bodies.
+    pub bytes: u64,
+    /// Whether the asker's budget ended before the records did.
+    pub partial: bool,
+    /// Whether somebody should look at this access.
+    pub alert: bool,
+    /// Up to when the feed is complete.
+    pub data_to: Option<Timestamp>,
+    patient_key: Option<SealingKey>,
+}
+
+/// Matches, decides and selects.
+///
+/// # Errors
+/// When the store fails. A refusal is not an error.
+pub fn judge(
+    services: &Services,
+    question: &Question<'_>,
+    budget: u64,
+) -> Result<Judged, StoreError> {
+    let mut judged = Judged::nothing(records::data_to(&services.database)?);
+    let patient = match find(services, question)? {
+        Ok(patient) => patient,
+        Err(withheld) => {
+            judged.withheld = Some(withheld);
+            return Ok(judged);
+        }
+    };
+    judged.patient_key = Some(patient.data_key.clone());
+
+    let asker = Asker {
+        group: question.credential.group,
+        ods: question.credential.ods.clone(),
+        own_organisation: question.own,
+    };
+    let situation = Situation {
+        purpose: question.query.purpose,
+        relationships: question.relationships.to_vec(),
+        objection: patient.objection,
+        deceased: patient.demographics.deceased.is_some(),
+        last_treating: false,
+        break_glass: None,
+        case_number: false,
+    };
+    let mut decided: HashMap<(Category, Labels), Decision> = HashMap::new();
+    let mut selected = Vec::new();
+    let mut refused = None;
+    for indexed in records::headers(&services.database, &patient)? {
+        let header = &indexed.header;
+        if !asked_for(question, header) {
+            continue;
+        }
+        let decision = decided.entry((header.category, header.labels)).or_insert_with(|| {
+            let cell = Cell { category: header.category, labels: header.labels, sent_to_asker: false };
+            services.decisions.decide(&services.policy, &asker, &situation, &cell)
+        });
+        let Some(form) = form_for(decision.access, header, patient.demographics.restricted) else {
+            refused.get_or_insert(decision.basis);
+            continue;
+        };
+        let Some(hash) = header.form(form) else { continue };
+        if judged.bytes.saturating_add(u64::from(hash.bytes)) > budget || selected.len() >= RECORDS_MAX as usize {
+            judged.partial = true;
+            break;
+        }
+        judged.bytes = judged.bytes.saturating_add(u64::from(hash.bytes));
+        *judged.counts.entry(header.category).or_insert(0) += 1;
+        let category = header.category;
+        selected.push(Selected { place: indexed.place, category, form, leaf: hash.leaf, bytes: hash.bytes });
+    }
+    judged.note(decided);
+    if selected.is_empty() {
+        judged.withheld = Some(refused.map_or(Withheld::NothingHeld, Withheld::Policy));
+        judged.alert = false;
+    } else {
+        let leaves: Vec<_> = selected.iter().map(|s| s.leaf).collect();
+        let root = merkle::root(&leaves);
+        judged.grant = Some((patient.clone(), Grant { patient: patient.key, selected, root }));
+    }
+    Ok(judged)
+}
+
+/// The one patient here who is certainly the one asked about.
+fn find(services: &Services, question: &Question<'_>) -> Result<Result<OpenPatient, Withheld>, StoreError> {
+    let asked = &question.query.patient;
+    let mut candidates = patients::find(&services.database, &asked.nhs_number)?;
+    let demographics: Vec<_> = candidates.iter().map(|c| c.demographics.clone()).collect();
+    Ok(match locate(asked, &demographics) {
+        Located::One(index) if index < candidates.len() => Ok(candidates.swap_remove(index)),
+        Located::One(_) | Located::NotHeld => Err(Withheld::UnknownPatient),
+        Located::Doubtful(doubt) => Err(Withheld::Doubtful(doubt)),
+    })
+}
+
+fn asked_for(question: &Question<'_>, header: &Header) -> bool {
+    let query = question.query;
+    let in_period = Category::SAFETY.contains(&header.category)
+        || header.overlaps(query.period.since, query.period.until);
+    query.wants(header.category) && in_period
+}
+
+/// The stored form for what was decided; whereabouts of a restricted patient leave in no form.
+fn form_for(access: Access, header: &Header, restricted: bool) -> Option<Form> {
+    let form = match access {
+        Access::None => return None,
+        Access::Summary => Form::Summary,
+        Access::Full => Form::Full,
+        Access::Essential if header.form(Form::Essential).is_some() => Form::Essential,
+        Access::Essential => Form::Summary,
+    };
+    Some(if restricted { form.stripped() } else { form })
+}
+
+impl Judged {
+    fn nothing(data_to: Option<Timestamp>) -> Self {
+        Self {
+            grant: None,
+            withheld: None,
+            cells: Vec::new(),
+            policies: Vec::new(),
+            counts: BTreeMap::new(),
+            bytes: 0,
+            partial: false,
+            alert: false,
+            data_to,
+            patient_key: None,
+        }
+    }
+
+    fn note(&mut self, decided: HashMap<(Category, Labels), Decision>) {
+        for ((category, labels), decision) in decided {
+            self.alert |= decision.alert && decision.access > Access::None;
+            self.policies.extend(decision.policies.iter().cloned());
+            self.cells.push(CellDecision { category, labels, access: decision.access.as_str().to_owned() });
+        }
+        self.cells.sort_by_key(|c| (c.category, c.labels));
+        self.policies.sort();
+        self.policies.dedup();
+    }
+
+    /// Whether the holder's own records need somebody's attention.
+    #[must_use]
+    pub fn data_quality(&self) -> bool {
+        matches!(self.withheld, Some(Withheld::Doubtful(_)))
+    }
+
+    /// The true cause, for the own log.
+    #[must_use]
+    pub fn cause_name(&self) -> Option<String> {
+        self.withheld.as_ref().map(|withheld| match withheld {
+            Withheld::UnknownPatient => "unknown-patient".to_owned(),
+            Withheld::Doubtful(doubt) => format!("not-matched: {doubt}"),
+            Withheld::Policy(basis) => basis.as_str().to_owned(),
+            Withheld::NothingHeld => "nothing-held".to_owned(),
+        })
+    }
+
+    /// The DECISION as it will stand in the log.
+    #[must_use]
+    pub fn entry(
+        &self,
+        services: &Services,
+        question: &Question<'_>,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> AuditEntry {
+        let outcome = super::outcome_name(&verdict.outcome);
+        let mut entry = AuditEntry::new(EntryKind::Decision, now, services.config.ods.clone(), outcome);
+        describe(&mut entry, question.query, question.credential);
+        entry.holder = Some(services.config.ods.clone());
+        entry.evidence = question.relationships.to_vec();
+        entry.cause = self.cause_name();
+        entry.policy = Some(services.policy.digest());
+        entry.policy_ids.clone_from(&self.policies);
+        entry.cells.clone_from(&self.cells);
+        entry.root = Some(verdict.root);
+        entry.counts.clone_from(&self.counts);
+        entry.bytes = self.bytes;
+        entry.commitment_salt = Some(verdict.salt);
+        services.note_trust(&mut entry, now);
+        entry
+    }
+
+    /// The part of the entry that is about the patient, under the patient's own key where there is one.
+    #[must_use]
+    pub fn patient_append(&self, asked: &Asked) -> Option<PatientAppend> {
+        Some(self.patient_part(asked.query.get(), None))
+    }
+
+    /// As [`Judged::patient_append`], with the free-text reason that only the asker's own log keeps.
+    #[must_use]
+    pub fn patient_part(&self, query: &Query, reason_text: Option<String>) -> PatientAppend {
+        PatientAppend { number: query.patient.nhs_number, key: self.patient_key.clone(), reason_text }
+    }
+}

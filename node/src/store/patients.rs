@@ -1,0 +1,295 @@
+//! The patients of this organisation: a random key each, under which everything about them is filed, and a data key of their own.
+
+use std::fmt;
+
+use careweave_protocol::cbor;
+use careweave_protocol::id::{NhsNumber, OdsCode};
+use careweave_protocol::time::{Date, Timestamp};
+use rocksdb::WriteBatch;
+use serde::{Deserialize, Serialize};
+
+use super::database::{Database, Family, StoreError};
+use super::seal::{SealError, SealingKey, random_key};
+use crate::view::matching::Demographics;
+
+/// What a patient's rows are filed under: 16 random bytes, so that nothing about the person can be told from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PatientKey(pub [u8; 16]);
+
+impl PatientKey {
+    /// Under which resources of no patient are filed (Organization, Practitioner, Location …); no query finds it.
+    pub const ORGANISATION: Self = Self([0xff; 16]);
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// What the patient objected to, from an imported FHIR `Consent` of scope `patient-privacy` whose provision denies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub enum Objection {
+    /// Nothing.
+    #[default]
+    None,
+    /// Sharing over the network, except in an emergency.
+    Network,
+    /// Sharing over the network, even in an emergency (code [`OBJECTION`]`|even-in-emergency`).
+    EvenEmergency,
+}
+
+/// Code system of the marker on a `Consent` that objects even in an emergency: `even-in-emergency`, in `Consent.category`,
+/// `Consent.provision.code`, `Consent.provision.purpose` or `meta.tag`.
+pub const OBJECTION: &str = "https://careweave.example/fhir/CodeSystem/objection";
+
+/// The practice a patient is registered with (`Patient.generalPractitioner`, logical reference by ODS code).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Practice {
+    /// The practice.
+    pub ods: OdsCode,
+    /// Since when this store knows it.
+    pub since: Timestamp,
+}
+
+/// One patient, with the key to everything about them. `Debug` shows nothing.
+#[derive(Clone)]
+pub struct OpenPatient {
+    /// What the rows are filed under.
+    pub key: PatientKey,
+    /// Opens them.
+    pub data_key: SealingKey,
+    /// Who the person is, from the newest Patient; family names of every version.
+    pub demographics: Demographics,
+    /// The practice the person is registered with.
+    pub practice: Option<Practice>,
+    pub(super) marks: Marks,
+}
+
+/// What single records say about the patient as a whole, by the record that says it, so that a newer version can take it back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Marks {
+    /// Patient resources that restrict the address.
+    pub(super) restrictions: Vec<[u8; 16]>,
+    /// Consents that object.
+    pub(super) objections: Vec<([u8; 16], Objection)>,
+    /// Texts that give an address away: lines, postcodes, telephone numbers; for making stripped forms.
+    pub(super) whereabouts: Vec<String>,
+}
+
+impl OpenPatient {
+    /// What the patient objected to.
+    #[must_use]
+    pub fn objection(&self) -> Objection {
+        self.marks.objections.iter().map(|(_, objection)| *objection).max().unwrap_or_default()
+    }
+
+    /// The row as it is stored.
+    ///
+    /// # Errors
+    /// When it cannot be sealed.
+    pub(super) fn sealed(&self) -> Result<Vec<u8>, StoreError> {
+        let plain = cbor::to_vec(&Stored::of(self))?;
+        Ok(self.data_key.seal(Family::Patients, self.key.as_bytes(), &plain)?)
+    }
+}
+
+impl fmt::Debug for OpenPatient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenPatient({:?})", self.key)
+    }
+}
+
+/// Where rows are read: the database, or the database with what an import is about to write.
+pub(super) trait Rows {
+    /// The database, for its keys.
+    fn database(&self) -> &Database;
+
+    /// One row of a family whose keys have 16 bytes.
+    fn row(&self, family: Family, key: &[u8; 16]) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+impl Rows for Database {
+    fn database(&self) -> &Database {
+        self
+    }
+
+    fn row(&self, family: Family, key: &[u8; 16]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(family, key)
+    }
+}
+
+/// Every patient held under a number; more than one where the feeds disagree about the birth date.
+///
+/// # Errors
+/// When the store fails or a row does not open.
+pub fn find(database: &Database, number: &NhsNumber) -> Result<Vec<OpenPatient>, StoreError> {
+    let mut found = Vec::new();
+    for key in under_number(database, &database.keys().blind_number(number))? {
+        found.extend(open(database, &key)?);
+    }
+    Ok(found)
+}
+
+/// The patient under this key; `None` when there is none or they were erased.
+///
+/// # Errors
+/// When the store fails or a row does not open.
+pub fn open(database: &Database, key: &PatientKey) -> Result<Option<OpenPatient>, StoreError> {
+    open_in(database, key)
+}
+
+/// A new patient of these demographics, durable when this returns. An import makes its own.
+///
+/// # Errors
+/// When the store fails.
+pub fn create(database: &Database, demographics: Demographics) -> Result<OpenPatient, StoreError> {
+    let (patient, wrapped) = fresh(database, demographics)?;
+    let number = database.keys().blind_number(&patient.demographics.nhs_number);
+    let mut keys = under_number(database, &number)?;
+    keys.push(patient.key);
+    let mut batch = WriteBatch::default();
+    database.put(&mut batch, Family::Keys, patient.key.as_bytes(), &wrapped)?;
+    database.put(&mut batch, Family::Patients, patient.key.as_bytes(), &patient.sealed()?)?;
+    database.put(&mut batch, Family::Numbers, &number, &seal_numbers(database, &number, &keys)?)?;
+    database.write_synced(batch)?;
+    Ok(patient)
+}
+
+/// Erases a patient: the wrapped data key first, durably, after which nothing about them opens; then the rows.
+///
+/// # Errors
+/// When the store fails; the key is gone if the first write succeeded, and a second call removes the rest.
+pub fn erase(database: &Database, key: &PatientKey) -> Result<(), StoreError> {
+    let number = open(database, key)?.map(|p| database.keys().blind_number(&p.demographics.nhs_number));
+    let mut batch = WriteBatch::default();
+    database.delete(&mut batch, Family::Keys, key.as_bytes())?;
+    database.delete(&mut batch, Family::Patients, key.as_bytes())?;
+    if let Some(number) = number {
+        let keys: Vec<PatientKey> =
+            under_number(database, &number)?.into_iter().filter(|other| other != key).collect();
+        database.put(&mut batch, Family::Numbers, &number, &seal_numbers(database, &number, &keys)?)?;
+    }
+    database.write_synced(batch)?;
+    for family in [Family::Index, Family::Forms] {
+        let mut batch = WriteBatch::default();
+        for item in database.scan(family, key.as_bytes())? {
+            let (row, _) = item?;
+            database.delete(&mut batch, family, &row)?;
+            if batch.len() >= ERASED_AT_ONCE {
+                database.write_buffered(std::mem::take(&mut batch))?;
+            }
+        }
+        database.write_synced(batch)?;
+    }
+    Ok(())
+}
+
+/// As [`open`], over what an import is about to write.
+pub(super) fn open_in(rows: &impl Rows, key: &PatientKey) -> Result<Option<OpenPatient>, StoreError> {
+    let Some(data_key) = data_key(rows, key)? else { return Ok(None) };
+    let Some(sealed) = rows.row(Family::Patients, key.as_bytes())? else { return Ok(None) };
+    let plain = data_key.open(Family::Patients, key.as_bytes(), sealed)?;
+    Ok(Some(cbor::from_own::<Stored>(&plain)?.open(*key, data_key)))
+}
+
+/// The data key under a patient key, where it was not erased.
+pub(super) fn data_key(rows: &impl Rows, key: &PatientKey) -> Result<Option<SealingKey>, StoreError> {
+    let Some(wrapped) = rows.row(Family::Keys, key.as_bytes())? else { return Ok(None) };
+    let plain = rows.database().keys().wrapping.open(Family::Keys, key.as_bytes(), wrapped)?;
+    let plain = zeroize::Zeroizing::new(plain);
+    let bytes: &[u8; 32] = plain.as_slice().try_into().map_err(|_| SealError::DoesNotOpen)?;
+    Ok(Some(SealingKey::new(bytes)?))
+}
+
+/// A fresh data key for a patient key, with its wrapped form.
+pub(super) fn fresh_data_key(database: &Database, key: &PatientKey) -> Result<(SealingKey, Vec<u8>), StoreError> {
+    let bytes = random_key()?;
+    let wrapped = database.keys().wrapping.seal(Family::Keys, key.as_bytes(), bytes.as_ref())?;
+    Ok((SealingKey::new(&bytes)?, wrapped))
+}
+
+/// A new patient and the wrapped data key, not yet written.
+pub(super) fn fresh(database: &Database, demographics: Demographics) -> Result<(OpenPatient, Vec<u8>), StoreError> {
+    let random = random_key()?;
+    let mut key = [0u8; 16];
+    for (slot, byte) in key.iter_mut().zip(random.iter()) {
+        *slot = *byte;
+    }
+    let key = PatientKey(key);
+    let (data_key, wrapped) = fresh_data_key(database, &key)?;
+    Ok((OpenPatient { key, data_key, demographics, practice: None, marks: Marks::default() }, wrapped))
+}
+
+/// The patient keys under a blinded number, erased ones included.
+pub(super) fn under_number(rows: &impl Rows, number: &[u8; 16]) -> Result<Vec<PatientKey>, StoreError> {
+    let Some(sealed) = rows.row(Family::Numbers, number)? else { return Ok(Vec::new()) };
+    let plain = rows.database().keys().log.open(Family::Numbers, number, sealed)?;
+    let (keys, _) = plain.as_chunks::<16>();
+    Ok(keys.iter().map(|key| PatientKey(*key)).collect())
+}
+
+/// The row of a blinded number.
+pub(super) fn seal_numbers(database: &Database, number: &[u8; 16], keys: &[PatientKey]) -> Result<Vec<u8>, StoreError> {
+    let plain: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
+    Ok(database.keys().log.seal(Family::Numbers, number, &plain)?)
+}
+
+/// Rows removed in one batch when a patient is erased: bounds the batch to about a hundred kilobytes.
+const ERASED_AT_ONCE: usize = 2_000;
+
+/// The patient's row. A type of its own, so that the store's layout does not follow the matching code.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    nhs_number: NhsNumber,
+    birth_date: Option<Date>,
+    families: Vec<String>,
+    given: Vec<String>,
+    gender: Option<String>,
+    address_line: Option<String>,
+    postcode: Option<String>,
+    restricted: bool,
+    deceased: Option<String>,
+    superseded_by: Option<NhsNumber>,
+    invalidated: bool,
+    practice: Option<Practice>,
+    marks: Marks,
+}
+
+impl Stored {
+    fn of(patient: &OpenPatient) -> Self {
+        let d = patient.demographics.clone();
+        Self {
+            nhs_number: d.nhs_number,
+            birth_date: d.birth_date,
+            families: d.families,
+            given: d.given,
+            gender: d.gender,
+            address_line: d.address_line,
+            postcode: d.postcode,
+            restricted: d.restricted,
+            deceased: d.deceased,
+            superseded_by: d.superseded_by,
+            invalidated: d.invalidated,
+            practice: patient.practice.clone(),
+            marks: patient.marks.clone(),
+        }
+    }
+
+    fn open(self, key: PatientKey, data_key: SealingKey) -> OpenPatient {
+        let demographics = Demographics {
+            nhs_number: self.nhs_number,
+            birth_date: self.birth_date,
+            families: self.families,
+            given: self.given,
+            gender: self.gender,
+            address_line: self.address_line,
+            postcode: self.postcode,
+            restricted: self.restricted,
+            deceased: self.deceased,
+            superseded_by: self.superseded_by,
+            invalidated: self.invalidated,
+        };
+        OpenPatient { key, data_key, demographics, practice: self.practice, marks: self.marks }
+    }
+}

@@ -1,0 +1,140 @@
+//! Dates of rows: which one counts, whether it lies in the window asked for, and how it is shown (rules 10 and 15).
+
+use std::cmp::Reverse;
+
+use careweave_protocol::desk::view::{Row, shown_in};
+use careweave_protocol::query::Period;
+use careweave_protocol::record::Category;
+use careweave_protocol::time::{PartialDate, Timestamp};
+
+/// Whether a row is listed for the window asked for. Safety categories are never filtered; an undated row is always listed.
+/// A period lasts until its end; without one it is still going on when `ongoing` says so.
+#[must_use]
+pub fn in_window(category: Category, row: &Row, ongoing: bool, period: &Period) -> bool {
+    if Category::SAFETY.contains(&category) {
+        return true;
+    }
+    let Some(start) = listed_by(row) else { return true };
+    let end = row.date_end.as_deref().and_then(parse).map(|end| end.until);
+    let until = match end {
+        Some(end) => Some(end.max(start.until)),
+        None if ongoing => None,
+        None => Some(start.until),
+    };
+    period.since.is_none_or(|since| until.is_none_or(|until| until > since))
+        && period.until.is_none_or(|until| start.from < until)
+}
+
+/// The clinical date, else the recorded date; `None` when the row has neither, or neither can be read.
+#[must_use]
+pub fn listed_by(row: &Row) -> Option<PartialDate> {
+    let read = |text: &Option<String>| text.as_deref().and_then(parse);
+    read(&row.date).or_else(|| read(&row.recorded))
+}
+
+/// Newest first, undated last; ties stay as they were.
+#[must_use]
+pub fn newest_first(row: &Row) -> Reverse<Option<Timestamp>> {
+    Reverse(listed_by(row).map(|date| date.from))
+}
+
+/// Reads a FHIR date; a time without its zone, which FHIR forbids and feeds send, counts as its day.
+#[must_use]
+pub fn parse(text: &str) -> Option<PartialDate> {
+    PartialDate::parse(text).or_else(|| PartialDate::parse(text.get(..10)?))
+}
+
+/// A FHIR date as people read it: `02-Nov-2026`, `Nov-2026`, `2026`, and with a time of day in the local zone
+/// `02-Nov-2026 14:10 GMT`. What cannot be read is shown as written and said to be unreadable.
+#[must_use]
+pub fn shown(text: &str, zone: &str) -> String {
+    match parse(text) {
+        Some(date) if date.text.len() > 10 => shown_in(date.from, zone),
+        Some(date) => date.shown(),
+        None => format!("{text} (unreadable date)"),
+    }
+}
+
+/// What stands in a row's date column.
+#[must_use]
+pub fn row_shown(row: &Row, zone: &str) -> String {
+    let texts = [(&row.date, ""), (&row.recorded, "recorded ")];
+    let readable = texts.iter().find_map(|(text, prefix)| {
+        let text = text.as_deref()?;
+        parse(text).map(|_| format!("{prefix}{}", shown(text, zone)))
+    });
+    let raw = || texts.iter().find_map(|(text, _)| Some(format!("undated ({})", text.as_deref()?)));
+    let start = readable.or_else(raw).unwrap_or_else(|| "undated".to_owned());
+    match row.date_end.as_deref() {
+        Some(end) if row.date.is_some() && shown(end, zone) != start => format!("{start} to {}", shown(end, zone)),
+        _ => start,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::row::tests_support::blank;
+    use super::*;
+    use careweave_protocol::time::Date;
+
+    fn row(date: Option<&str>, end: Option<&str>, recorded: Option<&str>) -> Row {
+        Row {
+            date: date.map(str::to_owned),
+            date_end: end.map(str::to_owned),
+            recorded: recorded.map(str::to_owned),
+            ..blank()
+        }
+    }
+
+    #[test]
+    fn windows_use_the_clinical_date_then_the_recorded_one_and_never_drop_the_undated() {
+        let period = Period {
+            since: Date::new(2020, 1, 1).map(Date::start),
+            until: Date::new(2021, 1, 1).map(Date::start),
+        };
+        for (row, ongoing, listed) in [
+            (row(Some("2020-06-01"), None, None), false, true),
+            (row(Some("2019-12-31"), None, Some("2020-06-01")), false, false),
+            (row(None, None, Some("2020-06-01")), false, true),
+            (row(None, None, Some("2022")), false, false),
+            (row(None, None, None), false, true),
+            (row(Some("about then"), None, None), false, true),
+            (row(Some("about then"), None, Some("2022")), false, false),
+            (row(Some("2020"), None, None), false, true),
+            (row(Some("2019-05"), Some("2020-02"), None), false, true),
+            (row(Some("2019-05"), Some("2019-07"), None), false, false),
+            (row(Some("2019-05"), None, None), true, true),
+            (row(Some("2021-01-01T00:00:00Z"), None, None), true, false),
+            (row(Some("2020-02-03T10:00:00"), None, None), false, true),
+        ] {
+            assert_eq!(in_window(Category::Results, &row, ongoing, &period), listed, "{:?}", row.date);
+            assert!(in_window(Category::Allergies, &row, ongoing, &period));
+        }
+    }
+
+    #[test]
+    fn dates_are_shown_as_people_read_them() {
+        let zone = "Europe/London";
+        for (row, shown) in [
+            (row(Some("2026-11-02"), None, None), "02-Nov-2026"),
+            (row(Some("2026-11"), None, None), "Nov-2026"),
+            (row(Some("1996"), None, Some("2020-01-01")), "1996"),
+            (row(None, None, Some("2020-01-01")), "recorded 01-Jan-2020"),
+            (row(Some("2026-07-02T09:00:00Z"), None, None), "02-Jul-2026 10:00 BST"),
+            (row(Some("2026-07-02T09:00:00"), None, None), "02-Jul-2026"),
+            (row(Some("2026-07-01"), Some("2026-07-03"), None), "01-Jul-2026 to 03-Jul-2026"),
+            (row(None, None, None), "undated"),
+            (row(Some("last spring"), None, None), "undated (last spring)"),
+        ] {
+            assert_eq!(row_shown(&row, zone), shown);
+        }
+    }
+
+    #[test]
+    fn undated_rows_sort_last() {
+        let mut rows = [row(None, None, None), row(Some("2019"), None, None), row(Some("2020-01-01"), None, None)];
+        rows.sort_by_key(newest_first);
+        let dates: Vec<_> = rows.iter().map(|r| r.date.as_deref()).collect();
+        assert_eq!(dates, [Some("2020-01-01"), Some("2019"), None]);
+    }
+}

@@ -1,0 +1,426 @@
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use cedar_policy::{Authorizer, Context, PolicySet, Request};
+
+use crate::identity::StaffGroup;
+use crate::policy::bundle::schema;
+use crate::policy::lint::lint;
+use crate::policy::words::Verb;
+use crate::policy::{
+    Access, Asker, BASELINE, Basis, BundleError, Cell, Decision, DecisionKey, Objection, PolicyBundle, Situation,
+};
+use crate::query::{Purpose, Relationship};
+use crate::record::{Category, Label, Labels};
+
+mod oracle;
+use oracle::{Case, Oracle};
+
+#[test]
+fn every_group_category_label_purpose_and_relationship_is_decided_as_the_table_says() {
+    let (bundle, oracle) = (PolicyBundle::baseline().unwrap(), Oracle::new());
+    let halves = [&StaffGroup::ALL[..9], &StaffGroup::ALL[9..]];
+    let (checked, wrong) = std::thread::scope(|scope| {
+        let workers = halves.map(|groups| {
+            scope.spawn(|| {
+                let cases = groups.iter().flat_map(|group| table_cases(*group));
+                compare(&bundle, &oracle, cases)
+            })
+        });
+        workers.into_iter().map(|w| w.join().unwrap()).fold((0, Vec::new()), |(n, mut all), (m, wrong)| {
+            all.extend(wrong);
+            (n + m, all)
+        })
+    });
+    println!("{checked} decisions compared with the table, {} differ", wrong.len());
+    assert_eq!(checked, 18 * 25 * label_sets().len() * 11 * 3 * 2);
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+}
+
+#[test]
+fn every_other_circumstance_is_decided_as_the_rules_say() {
+    let (bundle, oracle) = (PolicyBundle::baseline().unwrap(), Oracle::new());
+    let mut random = Random(0x5eed);
+    let (checked, wrong) = compare(&bundle, &oracle, (0..150_000).map(|_| random.case()));
+    println!("{checked} random situations compared with the rules, {} differ", wrong.len());
+    assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
+}
+
+#[test]
+fn changing_any_one_row_of_the_bundle_is_noticed_by_the_oracle() {
+    let oracle = Oracle::new();
+    let mut changed = 0;
+    for (at, line) in BASELINE.lines().enumerate() {
+        let Some((row, letter)) = line.strip_prefix("@id(\"").and_then(|l| l.split_once("\")")?.0.split_once(": "))
+        else {
+            continue;
+        };
+        let cell = match Category::ALL.iter().find(|c| c.as_str() == row) {
+            Some(category) => Cell { sent_to_asker: letter == "O", ..Cell::new(*category, Labels::NONE) },
+            None => {
+                let label = Label::ALL.into_iter().find(|l| l.cell() == row).unwrap();
+                Cell::new(Category::Problems, Labels::NONE.with(label))
+            }
+        };
+        let list = BASELINE.lines().nth(at + 1).unwrap();
+        let end = list.find("\"].contains").unwrap();
+        let start = list[..end].rfind("Group::").unwrap();
+        let group: StaffGroup = list[start + "Group::\"".len()..end].parse().unwrap();
+        let mutant_list = format!("{}Group::\"FAC{}", &list[..start], &list[end..]);
+        let mutant: Vec<_> =
+            BASELINE.lines().enumerate().map(|(n, l)| if n == at + 1 { mutant_list.as_str() } else { l }).collect();
+        let mutant = PolicyBundle::unvalidated(&mutant.join("\n")).unwrap();
+        let cases = [Purpose::Treat, Purpose::Coc, Purpose::Btg].map(|purpose| Case {
+            own: true,
+            grant: Some(BTreeSet::from([cell.category])),
+            sent: cell.sent_to_asker,
+            ..case(group, purpose, cell.category, cell.labels)
+        });
+        let (_, wrong) = compare(&mutant, &oracle, cases.into_iter());
+        // A home's manager has the cell, and no right to break the glass; the reason given still changes.
+        assert!(!wrong.is_empty(), "{row}: {letter} without {group} went unnoticed");
+        changed += 1;
+    }
+    println!("{changed} changed rows, all noticed");
+    assert!(changed >= 50);
+}
+
+#[test]
+fn a_policy_that_fails_refuses_whatever_it_could_have_been_about() {
+    let broken = |scope: &str, effect: &str| {
+        let text = format!("{BASELINE}\n@id(\"broken\") {effect} ({scope}) when {{ context.nothing }};");
+        assert!(
+            matches!(PolicyBundle::parse(&text), Err(BundleError::Invalid(_))),
+            "the validator lets {scope} through"
+        );
+        PolicyBundle::unvalidated(&text).unwrap()
+    };
+    let problems = case(StaffGroup::Gp, Purpose::Treat, Category::Problems, Labels::NONE);
+    let vitals = Case { category: Category::Vitals, ..problems.clone() };
+    for effect in ["forbid", "permit"] {
+        let row = broken("principal, action in Action::\"read\", resource == Row::\"problems\"", effect);
+        let refused = decide(&row, &problems);
+        assert_eq!((refused.access, refused.basis), (Access::None, Basis::PolicyError), "{effect}");
+        assert_eq!(refused.policies, ["broken"]);
+        assert_eq!(decide(&row, &vitals).access, Access::Full, "other rows are not touched");
+
+        let label = broken("principal, action, resource == Row::\"mhdetail\"", effect);
+        let labelled = Case { labels: Labels::NONE.with(Label::Psy), ..problems.clone() };
+        assert_eq!(decide(&label, &labelled).basis, Basis::PolicyError);
+        assert_eq!(decide(&label, &problems).access, Access::Full);
+
+        for verb in ["openRecord", "alert", "usePurpose"] {
+            let purpose = broken(&format!("principal, action == Action::\"{verb}\", resource"), effect);
+            assert_eq!(decide(&purpose, &problems).basis, Basis::PolicyError, "{effect} {verb}");
+        }
+    }
+    let gate = broken("principal, action == Action::\"usePurpose\", resource", "forbid");
+    assert!(!gate.purpose_granted(StaffGroup::Gp, Purpose::Treat));
+    assert_eq!(gate.may_see(StaffGroup::Gp, Purpose::Treat, Category::Problems), Access::None);
+}
+
+#[test]
+fn no_added_forbid_sound_or_failing_ever_widens_access() {
+    let baseline = PolicyBundle::baseline().unwrap();
+    let mut random = Random(7);
+    let (mut requests, mut narrowed) = (0, 0);
+    for _ in 0..60 {
+        let action = random.pick(&[
+            "action",
+            "action in Action::\"read\"",
+            "action == Action::\"readFull\"",
+            "action == Action::\"openRecord\"",
+        ]);
+        let resource = random.pick(&[
+            "resource",
+            "resource == Row::\"medications\"",
+            "resource == Row::\"sensitive\"",
+            "resource == Purpose::\"TREAT\"",
+        ]);
+        let condition = random.pick(&[
+            "true",
+            "context.nothing",
+            "context.own",
+            "context.purpose.code == 1",
+            "context.sent || context.nothing",
+            "principal == Group::\"GP\"",
+        ]);
+        let text =
+            format!("{BASELINE}\n@id(\"added\") forbid (principal, {action}, {resource}) when {{ {condition} }};");
+        let bundle = PolicyBundle::unvalidated(&text).unwrap();
+        for _ in 0..250 {
+            let case = random.case();
+            let (before, after) = (decide(&baseline, &case).access, decide(&bundle, &case).access);
+            assert!(after <= before, "{text}\n{case:?}");
+            requests += 1;
+            narrowed += u32::from(after < before);
+        }
+    }
+    println!("{requests} (policy, request) pairs, {narrowed} narrowed, 0 widened");
+    assert!(narrowed > 100);
+}
+
+#[test]
+fn leaving_out_policies_by_their_scope_changes_no_answer_and_every_request_follows_the_schema() {
+    let (bundle, schema) = (PolicyBundle::baseline().unwrap(), schema().unwrap());
+    let all = PolicySet::from_policies(lint(&BASELINE.parse().unwrap()).unwrap().policies).unwrap();
+    let (authorizer, mut random) = (Authorizer::new(), Random(99));
+    let questions = Verb::questions().unwrap();
+    for (verb, name, action, resource) in questions {
+        for _ in 0..6 {
+            let case = random.case();
+            let mut key = key(&bundle, &case);
+            key.organisation = Some("RX1".parse().unwrap());
+            let context = if verb == Verb::UsePurpose { Context::empty() } else { bundle.words.context(&key).unwrap() };
+            let group = bundle.words.group(case.group).unwrap().clone();
+            let request = Request::new(group, action.clone(), resource.clone(), context, Some(&schema)).unwrap();
+            let whole = authorizer.is_authorized(&request, &all, &bundle.actions);
+            let part = authorizer.is_authorized(&request, &bundle.questions[&(verb, name)].policies, &bundle.actions);
+            assert_eq!(whole.decision(), part.decision());
+            assert_eq!(whole.diagnostics().reason().count(), part.diagnostics().reason().count());
+            assert_eq!(whole.diagnostics().errors().count(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_bundle_that_could_surprise_is_refused_before_it_is_asked() {
+    let with = |extra: &str| PolicyBundle::parse(&format!("{BASELINE}\n{extra}")).map(|_| ());
+    let open = "(principal, action == Action::\"openRecord\", resource)";
+    assert!(matches!(PolicyBundle::parse("permit (principal"), Err(BundleError::Syntax(_))));
+    assert!(matches!(PolicyBundle::parse(&" ".repeat(super::BUNDLE_MAX + 1)), Err(BundleError::TooLarge(_))));
+    assert!(matches!(with(&format!("forbid {open};")), Err(BundleError::MissingId { position }) if position > 80));
+    assert!(matches!(with(&format!("@id(\"\") forbid {open};")), Err(BundleError::MissingId { .. })));
+    let again = with(&format!("@id(\"purpose TREAT\") forbid {open};"));
+    assert!(matches!(again, Err(BundleError::DuplicateId { id, first: 1, .. }) if id == "purpose TREAT"));
+    for sum in ["1 + 1 == 2", "2 - 1 == 1", "2 * 2 == 4", "if context.own then -(1) == 1 else [1 + 2].contains(3)"] {
+        let refused = with(&format!("@id(\"sum\") forbid {open} when {{ {sum} }};"));
+        assert!(matches!(refused, Err(BundleError::Arithmetic { id }) if id == "sum"), "{sum}");
+    }
+    assert!(matches!(
+        with(&format!("@id(\"x\") forbid {open} when {{ context.typo }};")),
+        Err(BundleError::Invalid(_))
+    ));
+    let unknown_group = "@id(\"x\") permit (principal == Group::\"GB\", action == Action::\"readFull\", resource);";
+    assert!(matches!(with(unknown_group), Err(BundleError::Invalid(_))));
+    let never = format!("@id(\"x\") forbid {open} when {{ false }};");
+    assert!(matches!(with(&never), Err(BundleError::Suspicious(_))));
+    let template = "@id(\"x\") permit (principal == ?principal, action == Action::\"readFull\", resource);";
+    assert!(matches!(with(template), Err(BundleError::Template)));
+    let reason = format!("@id(\"x\") @because(\"whim\") forbid {open};");
+    assert!(matches!(with(&reason), Err(BundleError::UnknownReason { word, .. }) if word == "whim"));
+}
+
+#[test]
+fn an_organisations_own_policy_is_heard_and_keyed_by_organisation_only_when_it_looks() {
+    let text = format!(
+        "{BASELINE}\n@id(\"not to RX9\") forbid (principal, action in Action::\"read\", resource == Row::\"letters\") \
+         when {{ context.organisation == Organisation::\"RX9\" }};"
+    );
+    let (baseline, own) = (PolicyBundle::baseline().unwrap(), PolicyBundle::parse(&text).unwrap());
+    assert_ne!(baseline.digest(), own.digest());
+    let case = case(StaffGroup::Gp, Purpose::Treat, Category::Letters, Labels::NONE);
+    let asker = |ods: &str| Asker { group: case.group, ods: ods.parse().unwrap(), own_organisation: false };
+    let (situation, cell) = situation(&case);
+    let (here, there) = (asker("RX1"), asker("RX9"));
+    assert_eq!(baseline.key(&here, &situation, &cell), baseline.key(&there, &situation, &cell));
+    assert_ne!(own.key(&here, &situation, &cell), own.key(&there, &situation, &cell));
+    assert_eq!(own.decide(&here, &situation, &cell).access, Access::Full);
+    let refused = own.decide(&there, &situation, &cell);
+    assert_eq!((refused.access, refused.basis), (Access::None, Basis::Forbidden));
+    assert_eq!(refused.policies, ["not to RX9"]);
+}
+
+#[test]
+fn a_decision_names_the_policies_that_made_it() {
+    let bundle = PolicyBundle::baseline().unwrap();
+    let lithium = case(StaffGroup::Rn, Purpose::Treat, Category::Medications, Labels::NONE.with(Label::Psy));
+    let shown = decide(&bundle, &lithium);
+    assert_eq!(shown.access, Access::Essential);
+    assert_eq!(shown.policies, ["TREAT opens", "medications: A", "mhdetail keeps essentials", "purpose TREAT"]);
+    let psychiatrist = decide(&bundle, &Case { group: StaffGroup::Psy, ..lithium.clone() });
+    assert_eq!(psychiatrist.access, Access::Full);
+    let stranger = decide(&bundle, &Case { related: BTreeSet::new(), ..lithium });
+    assert_eq!(stranger.basis, Basis::NoRelationship);
+    assert_eq!(stranger.policies, ["treatment needs evidence of a relationship"]);
+}
+
+#[test]
+fn what_a_role_may_see_is_told_without_a_patient() {
+    let bundle = PolicyBundle::baseline().unwrap();
+    let see = |group, purpose, category| bundle.may_see(group, purpose, category);
+    assert_eq!(see(StaffGroup::Gp, Purpose::Treat, Category::Letters), Access::Full);
+    assert_eq!(see(StaffGroup::Chc, Purpose::Treat, Category::Problems), Access::Summary);
+    assert_eq!(see(StaffGroup::Chc, Purpose::Treat, Category::Results), Access::None);
+    assert_eq!(see(StaffGroup::Nav, Purpose::Treat, Category::Demographics), Access::None);
+    assert_eq!(see(StaffGroup::Nav, Purpose::Coc, Category::Demographics), Access::Full);
+    assert_eq!(see(StaffGroup::Gp, Purpose::Caremgt, Category::Problems), Access::Full);
+    assert_eq!(see(StaffGroup::Gp, Purpose::Treat, Category::Other), Access::Full);
+    assert_eq!(see(StaffGroup::Ig, Purpose::Hcompl, Category::Results), Access::Full);
+    assert_eq!(see(StaffGroup::It, Purpose::Hsysadmin, Category::Demographics), Access::None);
+    for group in StaffGroup::ALL {
+        assert!(!bundle.purpose_granted(group, Purpose::Hresch));
+    }
+}
+
+#[test]
+fn a_decision_takes_microseconds() {
+    let bundle = PolicyBundle::baseline().unwrap();
+    let mut random = Random(3);
+    let mut time = |what: &str, keys: &[DecisionKey]| {
+        let rounds = 2_000 / keys.len();
+        let start = Instant::now();
+        for key in (0..rounds).flat_map(|_| keys) {
+            std::hint::black_box(bundle.decide_key(key));
+        }
+        println!("{what}: {:.1} µs", start.elapsed().as_secs_f64() * 1e6 / (rounds * keys.len()) as f64);
+    };
+    let gp = case(StaffGroup::Gp, Purpose::Treat, Category::Problems, Labels::NONE);
+    time("granted in full", &[key(&bundle, &gp)]);
+    let labelled = Case { category: Category::Medications, labels: Labels::NONE.with(Label::Hiv), ..gp };
+    time("granted in essentials", &[key(&bundle, &labelled)]);
+    time("refused, break-glass only", &[key(&bundle, &Case { category: Category::Problems, ..labelled })]);
+    let mixed: Vec<_> = (0..1_000).map(|_| key(&bundle, &random.case())).collect();
+    time("random", &mixed);
+}
+
+/// Compares each case with the oracle; how many, and the differences in words.
+fn compare(bundle: &PolicyBundle, oracle: &Oracle, cases: impl Iterator<Item = Case>) -> (usize, Vec<String>) {
+    let (mut checked, mut wrong) = (0, Vec::new());
+    for case in cases {
+        let decision = decide(bundle, &case);
+        let (is, should) = ((decision.access, decision.basis, decision.alert), oracle.expect(&case));
+        if is != should {
+            wrong.push(format!("{is:?} instead of {should:?}: {case:?}, by {:?}", decision.policies));
+        }
+        checked += 1;
+    }
+    (checked, wrong)
+}
+
+/// Every cell of a group's column, under every purpose, at home and elsewhere, without, with claimed and with proven relationship.
+fn table_cases(group: StaffGroup) -> impl Iterator<Item = Case> {
+    let states = [None, Some(Relationship::SelfClaimed), Some(Relationship::Meeting)];
+    let mut cases = Vec::new();
+    for category in Category::ALL.iter().copied() {
+        for labels in label_sets() {
+            for purpose in Purpose::ALL {
+                for state in states {
+                    for own in [false, true] {
+                        let related = state.into_iter().collect();
+                        let grant = Some(BTreeSet::from([category]));
+                        cases.push(Case { own, related, grant, ..case(group, purpose, category, labels) });
+                    }
+                }
+            }
+        }
+    }
+    cases.into_iter()
+}
+
+/// No label, each alone, and some together.
+fn label_sets() -> Vec<Labels> {
+    let pairs = [
+        (Label::Psy, Label::Hiv),
+        (Label::Psy, Label::Sealed),
+        (Label::Hiv, Label::Std),
+        (Label::Eth, Label::Restricted),
+        (Label::VeryRestricted, Label::Sealed),
+        (Label::Psy, Label::Legal),
+    ];
+    let single = Label::ALL.into_iter().map(|l| Labels::NONE.with(l));
+    let pairs = pairs.into_iter().map(|(a, b)| Labels::NONE.with(a).with(b));
+    std::iter::once(Labels::NONE).chain(single).chain(pairs).collect()
+}
+
+/// Another organisation in a meeting about a living patient who does not object; no grant, a case number.
+fn case(group: StaffGroup, purpose: Purpose, category: Category, labels: Labels) -> Case {
+    Case {
+        group,
+        own: false,
+        purpose,
+        related: BTreeSet::from([Relationship::Meeting]),
+        objection: Objection::None,
+        deceased: false,
+        last_treating: false,
+        grant: None,
+        case_number: true,
+        category,
+        labels,
+        sent: false,
+    }
+}
+
+fn situation(case: &Case) -> (Situation, Cell) {
+    let situation = Situation {
+        relationships: case.related.iter().copied().collect(),
+        objection: case.objection,
+        deceased: case.deceased,
+        last_treating: case.last_treating,
+        break_glass: case.grant.clone(),
+        case_number: case.case_number,
+        ..Situation::new(case.purpose)
+    };
+    (situation, Cell { sent_to_asker: case.sent, ..Cell::new(case.category, case.labels) })
+}
+
+fn key(bundle: &PolicyBundle, case: &Case) -> DecisionKey {
+    let (situation, cell) = situation(case);
+    let asker = Asker { group: case.group, ods: "RX1".parse().unwrap(), own_organisation: case.own };
+    bundle.key(&asker, &situation, &cell)
+}
+
+fn decide(bundle: &PolicyBundle, case: &Case) -> Decision {
+    bundle.decide_key(&key(bundle, case))
+}
+
+/// SplitMix64: the same cases every time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.next() % from.len() as u64).unwrap()]
+    }
+
+    fn one_in(&mut self, n: u64) -> bool {
+        self.next() % n == 0
+    }
+
+    /// Group and purpose that fit more often than not, so that most cases get as far as the table.
+    fn case(&mut self) -> Case {
+        let group = self.pick(&StaffGroup::ALL);
+        let purpose = match group {
+            StaffGroup::Ig if self.one_in(2) => self.pick(&[Purpose::Patrqt, Purpose::Hcompl]),
+            _ if self.one_in(4) => self.pick(&Purpose::ALL),
+            _ => self.pick(&[Purpose::Treat, Purpose::Coc, Purpose::Etreat, Purpose::Btg, Purpose::Caremgt]),
+        };
+        let category = self.pick(Category::ALL);
+        let labels = Label::ALL.into_iter().filter(|_| self.one_in(8)).fold(Labels::NONE, Labels::with);
+        let grant = match self.next() % 3 {
+            0 => None,
+            1 => Some(BTreeSet::from([self.pick(Category::ALL)])),
+            _ => Some(BTreeSet::from([self.pick(Category::ALL), category])),
+        };
+        Case {
+            group,
+            own: self.one_in(3),
+            purpose,
+            related: Relationship::ALL.into_iter().filter(|_| self.one_in(4)).collect(),
+            objection: if self.one_in(3) { self.pick(&Objection::ALL) } else { Objection::None },
+            deceased: self.one_in(5),
+            last_treating: self.one_in(2),
+            grant,
+            case_number: !self.one_in(3),
+            category,
+            labels,
+            sent: self.one_in(2),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What tests and the demonstration share.
+
+pub mod population;
