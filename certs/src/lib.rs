@@ -23,3 +23,6 @@ pub mod quorum;
 pub mod revocation;
 pub mod staff;
 pub mod trust;
+
+#[cfg(test)]
+mod fixture;

@@ -66,7 +66,9 @@ pub fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, PrivateFile
 /// # Errors
 /// When it exists, or cannot be written.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
-    write_new(path, bytes).and_then(|()| sync_parent(path)).map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })
+    write_new(path, bytes)
+        .and_then(|()| sync_parent(path))
+        .map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })
 }
 
 /// Replaces a private file, or makes it: readers see the old bytes or the new ones, never a mixture.
@@ -132,7 +134,10 @@ mod tests {
         for mode in [0o640, 0o604, 0o660, 0o601] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             let refused = read(&path, 5);
-            assert!(matches!(refused, Err(PrivateFileError::ReadableByOthers { mode: m, .. }) if m == mode), "{mode:o}");
+            assert!(
+                matches!(refused, Err(PrivateFileError::ReadableByOthers { mode: m, .. }) if m == mode),
+                "{mode:o}"
+            );
         }
     }
 

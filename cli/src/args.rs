@@ -79,7 +79,7 @@ const EXAMPLES: &str = "\
 Examples:
   careweave login
   careweave view
-  careweave view 9990010013 --dob 14/03/1938 --family Okoro -o json
+  careweave view 9990010013 --dob 14/03/1938 --family Okafor -o json
   CAREWEAVE_PROFILE=.demo/staff/Y91001-gp careweave view 9990010013 --yes
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 partial, 4 refused, 5 patient not safely matched, 6 not eligible.";

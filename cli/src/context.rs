@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use careweave_protocol::time::Timestamp;
 
+use crate::args::Output;
 use crate::error::CliError;
+use crate::output::Printer;
 
 /// What a command is given from outside.
-#[derive(Debug, Clone)]
 pub struct Context {
     /// The clock; asked again where a person may have taken their time.
     pub clock: fn() -> Timestamp,
@@ -19,6 +20,12 @@ pub struct Context {
     pub home: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`, where the agent's socket may live.
     pub runtime: Option<PathBuf>,
+    /// What prints.
+    pub printer: Printer,
+    /// The form of output asked for.
+    pub output: Output,
+    /// Whether stdout is a terminal.
+    pub terminal: bool,
     /// Whether somebody can be asked: stdin and stderr are terminals.
     pub interactive: bool,
     /// Whether progress may be shown: stderr is a terminal.
@@ -34,6 +41,12 @@ impl Context {
         (self.clock)()
     }
 
+    /// Says something on stderr that is not data.
+    pub fn note(&self, text: &str) {
+        // Nobody reads a closed stderr; the command goes on.
+        drop(writeln!(std::io::stderr(), "{text}"));
+    }
+
     /// Asks a question on the terminal and gives the line typed, without surrounding blanks.
     ///
     /// # Errors
@@ -44,7 +57,7 @@ impl Context {
         }
         let mut stderr = std::io::stderr();
         // A terminal that cannot show the question cannot be asked; reading then ends the command.
-        write!(stderr, "{question}: ").and_then(|()| stderr.flush()).map_or((), drop);
+        drop(write!(stderr, "{question}: ").and_then(|()| stderr.flush()));
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
             Ok(read) if read > 0 => Ok(line.trim().to_owned()),
@@ -67,7 +80,7 @@ impl Context {
             match read(&self.ask(question, hint)?) {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => {
-                    writeln!(std::io::stderr(), "{reason}").map_or((), drop);
+                    self.note(&reason);
                     wrong = reason;
                 }
             }

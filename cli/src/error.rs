@@ -3,6 +3,7 @@
 use std::fmt;
 
 use careweave_protocol::query::Cause;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A command that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,11 +60,8 @@ impl CliError {
     /// A refusal for a named cause: eligibility or not decides the exit code.
     #[must_use]
     pub fn refused(cause: &Cause, message: impl Into<String>) -> Self {
-        let (exit, code) = if cause.is_eligibility() {
-            (exit::NOT_ELIGIBLE, "not-eligible")
-        } else {
-            (exit::REFUSED, "refused")
-        };
+        let (exit, code) =
+            if cause.is_eligibility() { (exit::NOT_ELIGIBLE, "not-eligible") } else { (exit::REFUSED, "refused") };
         Self { cause: Some(cause.to_string()), ..Self::new(exit, code, message) }
     }
 
@@ -87,3 +85,70 @@ impl fmt::Display for CliError {
 }
 
 impl std::error::Error for CliError {}
+
+impl From<&clap::Error> for CliError {
+    /// The first line of what clap says, without its usage text, which `--help` gives in full.
+    fn from(error: &clap::Error) -> Self {
+        // Clap would repeat the value, and that may be an NHS number.
+        if let (ErrorKind::ValueValidation, Some(ContextValue::String(argument)), Some(reason)) =
+            (error.kind(), error.get(ContextKind::InvalidArg), std::error::Error::source(error))
+        {
+            return Self::usage(format!("{argument}: {reason}")).hint(USAGE_HINT);
+        }
+        let text = error.render().to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let first = lines.next().unwrap_or("the command line makes no sense");
+        let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        // "the following arguments were not provided:" goes on in the lines below it.
+        if message.ends_with(':') {
+            let rest: Vec<&str> = lines.clone().take_while(|line| !line.starts_with("Usage:")).collect();
+            message = format!("{message} {}", rest.join(", "));
+        }
+        let tip = lines.find_map(|line| line.strip_prefix("tip: "));
+        Self::usage(message).hint(tip.unwrap_or(USAGE_HINT))
+    }
+}
+
+const USAGE_HINT: &str = "`careweave --help`, or `--help` after the command, shows what there is";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Cli;
+    use clap::Parser;
+
+    fn refused(arguments: &[&str]) -> CliError {
+        CliError::from(&Cli::try_parse_from(arguments).unwrap_err())
+    }
+
+    #[test]
+    fn what_clap_refuses_becomes_one_line_and_a_hint() {
+        for arguments in [
+            &["careweave", "import"][..],
+            &["careweave", "view", "--nonsense"],
+            &["careweave", "veiw"],
+            &["careweave", "view", "9990010014"],
+            &["careweave", "view", "--category", "gossip"],
+        ] {
+            let error = refused(arguments);
+            assert_eq!((error.exit, error.code), (exit::USAGE, "usage"), "{arguments:?}");
+            assert!(!error.message.contains('\n') && !error.message.is_empty());
+            assert!(error.hint.is_some());
+        }
+        assert!(refused(&["careweave", "import"]).message.contains("FILE"));
+        assert!(!refused(&["careweave", "view", "9990010014"]).message.contains("999"));
+        assert!(refused(&["careweave", "veiw"]).hint.unwrap().contains("view"));
+    }
+
+    #[test]
+    fn eligibility_decides_between_the_two_kinds_of_refusal() {
+        for (cause, code) in [
+            (Cause::Suspended, exit::NOT_ELIGIBLE),
+            (Cause::CredentialExpired, exit::NOT_ELIGIBLE),
+            (Cause::QuotaExceeded, exit::REFUSED),
+            (Cause::PurposeNotGranted(careweave_protocol::query::Purpose::Hresch), exit::REFUSED),
+        ] {
+            assert_eq!(CliError::refused(&cause, "refused").exit, code, "{cause}");
+        }
+    }
+}

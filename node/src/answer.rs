@@ -32,6 +32,7 @@ use crate::net::gate::NodeSession;
 use crate::net::{ExchangeStream, FrameError, FramedStream};
 use crate::services::Services;
 use crate::store::database::StoreError;
+use crate::store::records::ReadError;
 
 /// Why an exchange ended without a whole answer. The peer has been told what it may know.
 #[derive(Debug, Error)]
@@ -45,6 +46,9 @@ pub enum AnswerError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A permitted record could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The decision could not be made durable, so nothing was disclosed.
     #[error(transparent)]
     Audit(#[from] AppendError),
@@ -96,7 +100,7 @@ pub async fn answer(
     let mut judged = judged?;
 
     // The decision is durable before a byte leaves.
-    let mut verdict = Verdict::of(&judged);
+    let mut verdict = Verdict::of(&judged)?;
     let entry = judged.entry(services, &asked.question(), &verdict, now);
     let extra = services.guard.remember(services, &asked, now)?;
     let append = Append { entry, patient: judged.patient_append(&asked), replay: Some(asked.replay(now)), extra };
@@ -148,10 +152,10 @@ async fn refuse(
     cause: Cause,
     now: Timestamp,
 ) -> Result<(), AnswerError> {
-    tracing::info!(asker = %session.identity.ods, %cause, "query refused");
-    let verdict = Verdict::refused(cause.clone());
+    tracing::info!(asker = %session.identity.ods(), %cause, "query refused");
+    let verdict = Verdict::refused(cause.clone())?;
     let mut entry = AuditEntry::new(EntryKind::Decision, now, services.config.ods.clone(), "refused");
-    entry.asker = Some(session.identity.ods.clone());
+    entry.asker = Some(session.identity.ods().clone());
     entry.holder = Some(services.config.ods.clone());
     entry.cause = Some(cause.to_string());
     entry.commitment_salt = Some(verdict.salt);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use careweave_protocol::audit::{AuditEntry, EntryKind};
-use careweave_protocol::desk::{DeskReply, ViewReply, ViewRequest};
+use careweave_protocol::desk::{DeskReply, View, ViewReply, ViewRequest};
 use careweave_protocol::id::{Digest, Nonce, OdsCode};
 use careweave_protocol::identity::StaffCredential;
 use careweave_protocol::limits::{ANSWER_BUDGET, CREDIT_WINDOW};
@@ -36,10 +36,7 @@ use crate::net::directory::Known;
 use crate::net::gate::StaffSession;
 use crate::services::Services;
 use crate::store::records;
-use crate::view::{SourceRecord, SourceRecords, ViewInput};
-
-/// What a person can be told instead of a view.
-pub type Reply = DeskReply;
+use crate::view::{self, OwnIdentity, SourceRecord, SourceRecords};
 
 /// One holder's part, whatever came of it.
 struct Part {
@@ -89,7 +86,7 @@ async fn assemble(
 
     // INTENT, and the DECISION on our own records, are durable before anything is sent or shown.
     let plan = locate::plan(services, &question, judged.restricted(), now);
-    let verdict = Verdict::of(&judged);
+    let verdict = Verdict::of(&judged).map_err(failed)?;
     let decision = Append {
         entry: judged.entry(services, &question.as_question(&evidence.kinds()), &verdict, now),
         patient: Some(judged.patient_part(question.query.get(), None)),
@@ -134,22 +131,19 @@ async fn assemble(
                 .map_err(failed)?
         }
     };
-    let mut gathered = Gathered::new(services, &question, &plan, &judged, own_records, started);
-    let first = gathered.input(services, &question, now, false);
-    tell(events, DeskReply::Own(Box::new(crate::view::merge_view(&first)))).await;
+    let gathered = Gathered::new(services, &plan, &judged, own_records, started);
+    let (first, mut gathered) = gathered.show(services, &question, now).await?;
+    tell(events, DeskReply::Own(Box::new(first))).await;
     tell(events, DeskReply::Asking(plan.asked.iter().map(|(ods, _)| ods.clone()).collect())).await;
 
     while let Some(part) = asking.join_next().await {
         let Ok(part) = part else { continue };
         tell(events, DeskReply::Source(part.line())).await;
-        gathered.take(services, part);
+        gathered.take(part);
     }
 
     let as_at = services.clock.now();
-    let view = {
-        let input = gathered.input(services, &question, as_at, true);
-        tokio::task::spawn_blocking(move || crate::view::merge_view(&input)).await.map_err(failed)?
-    };
+    let (view, gathered) = gathered.show(services, &question, as_at).await?;
     let completeness = Completeness {
         network: services.config.network.clone(),
         query_id: question.query.get().query_id,
@@ -253,7 +247,7 @@ async fn refuse_unsafe_match(
     why: String,
     now: Timestamp,
 ) -> Result<(), DeskReply> {
-    let verdict = Verdict::of(judged);
+    let verdict = Verdict::of(judged).map_err(failed)?;
     let mut entry = judged.entry(services, &question.as_question(&[]), &verdict, now);
     entry.detail = Some(why);
     let patient = Some(judged.patient_part(question.query.get(), None));
@@ -265,7 +259,7 @@ fn read_own(
     services: &Services,
     permit: &Permit,
     patient: &crate::store::patients::OpenPatient,
-) -> Result<Vec<SourceRecord>, crate::store::database::StoreError> {
+) -> Result<Vec<SourceRecord>, records::ReadError> {
     let mut records = Vec::with_capacity(permit.selected().len());
     records::read(&services.database, permit, patient, |selected, body| {
         if let Some(body) = fetch::unpack(&body) {
@@ -352,34 +346,44 @@ struct Gathered {
     lines: Vec<SourceLine>,
     sources: Vec<SourceRecords>,
     receipts: Vec<(OdsCode, Verified<AnswerHeader>, u32)>,
+    identity: OwnIdentity,
+    restricted: bool,
 }
 
 impl Gathered {
     fn new(
         services: &Services,
-        question: &Own,
         plan: &locate::Plan,
         judged: &Judged,
-        own_records: Vec<SourceRecord>,
+        mut own_records: Vec<SourceRecord>,
         started: Instant,
     ) -> Self {
-        let _ = question;
         let own = &services.config.ods;
-        let mut gathered = Self { lines: Vec::new(), sources: Vec::new(), receipts: Vec::new() };
+        let identity = if judged.standing.is_some() { OwnIdentity::Confirmed } else { OwnIdentity::NotHeld };
+        let mut gathered = Self {
+            lines: Vec::new(),
+            sources: Vec::new(),
+            receipts: Vec::new(),
+            identity,
+            restricted: judged.restricted(),
+        };
         for member in &plan.members {
-            let outcome = if member.ods == *own {
-                if own_records.is_empty() { SourceOutcome::NothingShareable } else { SourceOutcome::Answered }
-            } else {
-                member.not_asked.map_or(SourceOutcome::Unreachable, SourceOutcome::NotAsked)
-            };
             let is_own = member.ods == *own;
-            let count = if is_own { u32::try_from(own_records.len()).unwrap_or(u32::MAX) } else { 0 };
+            let records = if is_own { std::mem::take(&mut own_records) } else { Vec::new() };
+            let outcome = match (is_own, records.is_empty(), member.not_asked) {
+                (true, true, _) => Some(SourceOutcome::NothingShareable),
+                (true, false, _) => Some(SourceOutcome::Answered),
+                (false, _, not_asked) => not_asked.map(SourceOutcome::NotAsked),
+            };
+            let ms = if is_own { elapsed(started) } else { 0 };
+            let data_to = judged.data_to.filter(|_| is_own);
             gathered.lines.push(SourceLine {
                 ods: member.ods.clone(),
-                outcome: outcome.clone(),
-                records: count,
-                ms: if is_own { elapsed(started) } else { 0 },
-                data_to: if is_own { judged.data_to } else { None },
+                // Whoever is still awaited when the view ends was not reached in time.
+                outcome: outcome.clone().unwrap_or(SourceOutcome::Timeout),
+                records: u32::try_from(records.len()).unwrap_or(u32::MAX),
+                ms,
+                data_to,
                 receipt: None,
             });
             gathered.sources.push(SourceRecords {
@@ -387,33 +391,30 @@ impl Gathered {
                 name: member.name.clone(),
                 own: is_own,
                 local: member.local,
-                awaited: !is_own && member.not_asked.is_none(),
                 outcome,
-                ms: 0,
-                data_to: if is_own { judged.data_to } else { None },
+                open: if is_own { judged.open.clone() } else { Vec::new() },
+                ms,
+                data_to,
+                feed_interval: None,
                 duty_contact: member.duty_contact.clone(),
-                records: Vec::new(),
+                records,
             });
-        }
-        if let Some(source) = gathered.sources.iter_mut().find(|s| s.own) {
-            source.records = own_records;
         }
         gathered
     }
 
-    fn take(&mut self, services: &Services, part: Part) {
-        let _ = services;
+    fn take(&mut self, part: Part) {
         let line = part.line();
         if let Some(slot) = self.lines.iter_mut().find(|l| l.ods == part.ods) {
             *slot = line.clone();
         }
         if let Some(source) = self.sources.iter_mut().find(|s| s.ods == part.ods) {
-            source.outcome = part.outcome.clone();
-            source.awaited = false;
+            source.outcome = Some(part.outcome.clone());
             source.ms = part.ms;
             source.data_to = line.data_to;
             if let Some(answer) = part.answer {
                 let records = u32::try_from(answer.records.len()).unwrap_or(u32::MAX);
+                source.open.clone_from(&answer.header.get().open);
                 source.records = answer
                     .records
                     .into_iter()
@@ -424,17 +425,29 @@ impl Gathered {
         }
     }
 
-    fn input(&self, services: &Services, question: &Own, as_at: Timestamp, finished: bool) -> ViewInput {
-        ViewInput {
-            query: question.query.get().clone(),
-            asker: services.config.ods.clone(),
-            group: question.credential.get().group,
-            role_cannot_see: services.role_cannot_see(question.credential.get().group, question.query.get().purpose),
-            zone: services.zone.clone(),
-            as_at,
-            finished,
-            sources: self.sources.clone(),
-        }
+    /// Merges what there is, off the async threads: thousands of resources are parsed here.
+    async fn show(
+        self,
+        services: &Arc<Services>,
+        question: &Arc<Own>,
+        as_at: Timestamp,
+    ) -> Result<(View, Self), DeskReply> {
+        let (services, question) = (Arc::clone(services), Arc::clone(question));
+        let merged = tokio::task::spawn_blocking(move || {
+            let (query, group) = (question.query.get(), question.credential.get().group);
+            let role_cannot_see = services.role_cannot_see(group, query.purpose);
+            let request = view::Request {
+                query,
+                group,
+                role_cannot_see: &role_cannot_see,
+                as_at,
+                zone: &services.zone,
+                own_identity: self.identity,
+                own_restricted: self.restricted,
+            };
+            (view::assemble(&request, &self.sources), self)
+        });
+        merged.await.map_err(failed)
     }
 
     /// RECEIPT entries and acknowledgements: durable together, off the path of the view.
@@ -458,7 +471,7 @@ impl Gathered {
                     records,
                     received_at: now,
                 };
-                let kept = delivery::keep(&services, &ods, &item, &header, now);
+                let kept = delivery::keep(&services, &ods, &item, &header);
                 let audit = services.audit.clone();
                 async move {
                     match kept {

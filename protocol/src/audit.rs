@@ -13,7 +13,7 @@ pub mod tree;
 pub mod verify;
 
 pub use checkpoint::{CheckpointError, Origin};
-pub use entry::{Actor, AuditEntry, EntryKind, PatientPart};
+pub use entry::{Actor, AuditEntry, CellDecision, EntryKind, PatientPart};
 pub use leaf::{LeafParts, PatientCommitment, PatientDetails};
 pub use page::{EntryContent, LogEntry, LogPage};
 pub use tree::{Frontier, StoredHash, TreeError, TreeHead};

@@ -14,6 +14,7 @@ use serde_bytes::ByteBuf;
 use crate::audit::page::{LogEntry, LogPage};
 use crate::id::{NhsNumber, OdsCode, QueryId};
 use crate::identity::NodeBinding;
+use crate::key::PublicKey;
 use crate::query::{Cause, Completeness, Query, SourceLine};
 use crate::signed::Signed;
 use crate::time::Date;
@@ -66,8 +67,13 @@ pub enum GovernanceDocument {
     Manifest(ByteBuf),
     /// A suspension: COSE_Sign1 by one officer.
     Suspension(ByteBuf),
-    /// An organisation's list of revoked credentials: COSE_Sign1 by its own key.
-    StaffRevocation(ByteBuf),
+    /// An organisation's list of revoked credentials: COSE_Sign1 by its own key, whose hash the manifest pins.
+    StaffRevocation {
+        /// The key.
+        organisation_key: PublicKey,
+        /// The list.
+        list: ByteBuf,
+    },
     /// A beacon: COSE_Sign1 by a beacon key.
     Beacon(ByteBuf),
 }

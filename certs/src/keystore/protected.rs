@@ -136,7 +136,8 @@ fn parse(bytes: &[u8]) -> Result<ProtectedKey, KeyStoreError> {
 
 fn sealing_key(header: &Header, passphrase: &Passphrase) -> Result<LessSafeKey, KeyStoreError> {
     let KdfCost { memory_kib, passes, lanes } = header.kdf;
-    let params = Params::new(memory_kib, passes, lanes, Some(AES_256_GCM.key_len())).map_err(|_| KeyStoreError::Crypto)?;
+    let params =
+        Params::new(memory_kib, passes, lanes, Some(AES_256_GCM.key_len())).map_err(|_| KeyStoreError::Crypto)?;
     let mut bytes = Zeroizing::new([0u8; 32]);
     Argon2::new(Argon2Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(passphrase.0.as_bytes(), &header.salt, bytes.as_mut_slice())

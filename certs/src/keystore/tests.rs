@@ -74,10 +74,7 @@ fn a_key_file_that_others_can_read_is_refused_by_name() {
     key(Algorithm::Ed25519).write_plain(&path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     let refused = SoftwareKey::read_plain(&path);
-    assert!(matches!(
-        refused,
-        Err(KeyStoreError::File(PrivateFileError::ReadableByOthers { mode: 0o644, .. }))
-    ));
+    assert!(matches!(refused, Err(KeyStoreError::File(PrivateFileError::ReadableByOthers { mode: 0o644, .. }))));
     assert!(public_key_of(&path).is_err());
 }
 

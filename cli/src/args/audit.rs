@@ -17,7 +17,9 @@ Examples:
   careweave audit list --query 8c1f0e6a52d94b7f8c1f0e6a52d94b7f -o json")]
     List(ListArgs),
     /// Show an entry, or every entry about one query, in full
-    #[command(after_help = "Examples:\n  careweave audit show 41\n  careweave audit show 8c1f0e6a52d94b7f8c1f0e6a52d94b7f")]
+    #[command(
+        after_help = "Examples:\n  careweave audit show 41\n  careweave audit show 8c1f0e6a52d94b7f8c1f0e6a52d94b7f"
+    )]
     Show(ShowArgs),
     /// Fetch the whole log and recompute everything: leaves, tree, checkpoints, their signatures
     #[command(after_help = "Examples:\n  careweave audit verify && echo clean")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use careweave_certs::manifest::MemberKind;
 use careweave_protocol::id::{NhsNumber, QueryId};
 use careweave_protocol::limits::VIEW_DEADLINE;
 use careweave_protocol::query::Purpose;
@@ -90,14 +91,14 @@ pub struct ExplainArgs {
 
 /// `careweave directory`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  careweave directory\n  careweave directory --neighbourhood N1 --type general-practice")]
+#[command(after_help = "Examples:\n  careweave directory\n  careweave directory --type gp-practice")]
 pub struct DirectoryArgs {
     /// Only this neighbourhood
     #[arg(long, value_name = "N")]
     pub neighbourhood: Option<String>,
-    /// Only this kind of organisation
-    #[arg(long = "type", value_name = "T")]
-    pub kind: Option<String>,
+    /// Only this kind of organisation, such as gp-practice, acute or care-home
+    #[arg(long = "type", value_name = "T", value_parser = kind)]
+    pub kind: Option<MemberKind>,
 }
 
 impl Aim {
@@ -148,6 +149,10 @@ pub fn query_id(text: &str) -> Result<QueryId, String> {
     text.trim().to_ascii_lowercase().parse().map_err(|_| "a query id has 32 hexadecimal digits".to_owned())
 }
 
+fn kind(text: &str) -> Result<MemberKind, String> {
+    text.trim().parse::<MemberKind>().map_err(|error| error.to_string())
+}
+
 fn category(text: &str) -> Result<Category, String> {
     text.trim().parse().map_err(|error: careweave_protocol::record::UnknownCategory| error.to_string())
 }
@@ -177,7 +182,7 @@ const VIEW_EXAMPLES: &str = "\
 Examples:
   careweave view                                    asks for everything
   careweave view '999 001 0013'
-  careweave view 9990010013 --dob 14/03/1938 --family Okoro
+  careweave view 9990010013 --dob 14/03/1938 --family Okafor
   careweave view 9990010013 --yes --category results,letters --since 2025-01-01
   careweave view 9990010013 --yes -o json | jq '.sources[] | {ods, outcome}'
 
@@ -187,7 +192,7 @@ Exit codes: 0 every asked source replied, 3 a source did not, 4 refused or nothi
 const EMERGENCY_EXAMPLES: &str = "\
 Examples:
   careweave emergency                               asks for everything
-  careweave emergency 9990010013 --dob 14/03/1938 --family Okoro";
+  careweave emergency 9990010013 --dob 14/03/1938 --family Okafor";
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,9 @@ pub enum NodeCommand {
     #[command(after_help = "Examples:\n  careweave node status\n  careweave node status -o json | jq .warnings")]
     Status,
     /// Show every member and how it is reached
-    #[command(after_help = "Examples:\n  careweave node peers\n  careweave node peers -o json | jq '.[] | select(.connected | not)'")]
+    #[command(
+        after_help = "Examples:\n  careweave node peers\n  careweave node peers -o json | jq '.[] | select(.connected | not)'"
+    )]
     Peers,
 }
 

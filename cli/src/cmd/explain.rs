@@ -28,9 +28,8 @@ pub async fn run(args: &ExplainArgs, ctx: &mut Context) -> Result<u8, CliError> 
     match ctx.output {
         Output::Json => {
             let entries: Vec<Value> = opened.iter().map(Opened::json).collect();
-            ctx.printer.json(
-                &json!({ "query_id": args.id, "entries": entries, "replayed_same": explanation.replayed }),
-            )?;
+            ctx.printer
+                .json(&json!({ "query_id": args.id, "entries": entries, "replayed_same": explanation.replayed }))?;
         }
         Output::Table => {
             for entry in &opened {

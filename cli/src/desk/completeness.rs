@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use careweave_certs::binding;
 use careweave_protocol::desk::ViewReply;
 use careweave_protocol::desk::view::{SourceView, View, WITHHELD};
 use careweave_protocol::id::{NetworkId, OdsCode, QueryId};
 use careweave_protocol::identity::EndpointRole;
 use careweave_protocol::key::PublicKey;
-use careweave_protocol::query::{Completeness, SourceLine, SourceOutcome};
+use careweave_protocol::query::{Cause, Completeness, SourceLine, SourceOutcome};
 use careweave_protocol::signed::{Scope, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
 use thiserror::Error;
@@ -35,12 +36,9 @@ pub struct Expected<'a> {
 /// Why a view is not shown as complete, nor at all.
 #[derive(Debug, Error)]
 pub enum Incomplete {
-    /// The key that signed is not shown to be the organisation's.
-    #[error("the node's binding does not verify under the organisation's key: {0}")]
-    Binding(#[source] SignedError),
-    /// The binding is for another organisation or endpoint, or not valid now.
-    #[error("the node's binding is for another organisation or endpoint, or is not valid now")]
-    BindingClaims,
+    /// The key that signed is not shown to be the organisation's peer endpoint.
+    #[error("the key that signed the view is not shown to be the organisation's: {0}")]
+    Binding(Cause),
     /// The statement's signature does not verify.
     #[error("the completeness statement does not verify: {0}")]
     Statement(#[source] SignedError),
@@ -73,16 +71,14 @@ pub enum Incomplete {
 ///
 /// # Errors
 /// See [`Incomplete`].
-pub fn check(reply: &ViewReply, expected: &Expected<'_>) -> Result<Verified<Completeness>, Incomplete> {
+pub(super) fn check(reply: &ViewReply, expected: &Expected<'_>) -> Result<Verified<Completeness>, Incomplete> {
     let scope = Scope::network(expected.network);
-    let binding = reply.binding.verify(scope, expected.organisation_key).map_err(Incomplete::Binding)?;
-    let binding = binding.get();
-    let in_time = binding.not_before <= expected.now && expected.now < binding.not_after;
-    if binding.role != EndpointRole::Peer || binding.ods != *expected.organisation || !in_time {
-        return Err(Incomplete::BindingClaims);
-    }
-    let statement =
-        reply.completeness.verify(scope, &PublicKey::from(binding.node)).map_err(Incomplete::Statement)?;
+    // Which key it binds is for the binding to say: the node's peer endpoint is not the one at the other end of this connection.
+    let node = reply.binding.unverified().map_err(|_| Incomplete::Binding(Cause::BindingInvalid))?.node;
+    let organisation = (expected.organisation, expected.organisation_key);
+    binding::verify(&reply.binding, expected.network, organisation, (node, EndpointRole::Peer), expected.now)
+        .map_err(Incomplete::Binding)?;
+    let statement = reply.completeness.verify(scope, &PublicKey::from(node)).map_err(Incomplete::Statement)?;
     let said = statement.get();
     if said.network != *expected.network || said.query_id != *expected.query_id || said.asker != *expected.organisation
     {

@@ -19,6 +19,7 @@ use super::streams::{OpenRequest, Streams};
 
 /// A connection; dropping it closes it.
 pub(super) struct Connection {
+    peer: PeerId,
     requests: mpsc::Sender<OpenRequest>,
     driver: JoinHandle<()>,
 }
@@ -58,7 +59,12 @@ impl Connection {
         swarm.dial(dial).map_err(blame)?;
         timeout(DIAL_DEADLINE, established(&mut swarm)).await.map_err(|_| ConnectError::Timeout)??;
         let (requests, asked) = mpsc::channel(OPENS_WAITING);
-        Ok(Self { requests, driver: tokio::spawn(drive(swarm, peer, asked)) })
+        Ok(Self { peer, requests, driver: tokio::spawn(drive(swarm, peer, asked)) })
+    }
+
+    /// Who Noise has proved to be at the other end.
+    pub(super) fn peer(&self) -> PeerId {
+        self.peer
     }
 
     /// Opens a stream.
@@ -77,7 +83,7 @@ impl Connection {
     pub(super) async fn close(self) {
         drop(self.requests);
         // Past the deadline the socket closes with the process.
-        timeout(CLOSE_DEADLINE, self.driver).await.map_or((), drop);
+        drop(timeout(CLOSE_DEADLINE, self.driver).await);
     }
 }
 
@@ -173,27 +179,4 @@ const CLOSE_DEADLINE: Duration = Duration::from_millis(500);
 const OPENS_WAITING: usize = 8;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
-    }
-
-    #[test]
-    fn an_address_without_a_node_id_is_not_dialled() {
-        let key = Keypair::generate_ed25519();
-        let refused = runtime().block_on(Connection::dial(&"/ip4/127.0.0.1/tcp/1".parse().unwrap(), &key));
-        assert!(matches!(refused, Err(ConnectError::AddressWithoutPeer)));
-    }
-
-    #[test]
-    fn a_port_where_nobody_listens_is_named_as_such() {
-        let key = Keypair::generate_ed25519();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let peer = Keypair::generate_ed25519().public().to_peer_id();
-        let address: Multiaddr = format!("/ip4/127.0.0.1/tcp/{free}/p2p/{peer}").parse().unwrap();
-        let refused = runtime().block_on(Connection::dial(&address, &key));
-        assert!(matches!(refused, Err(ConnectError::Dial(reason)) if reason.contains("refused")));
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use futures::{AsyncRead, AsyncWrite};
 use super::DeskError;
 use super::frames::{Frames, FramesError};
 
-/// Greets the node and gives its hello with what `check` made of it.
+/// Greets the node and gives what `check` made of its hello.
 ///
 /// # Errors
 /// [`DeskError::Refused`] when the node does not take us, [`DeskError::NodeNotTrusted`] when `check` does not take the node,
@@ -18,7 +18,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, T>(
     stream: S,
     hello: StaffHello,
     check: impl FnOnce(&NodeHello) -> Result<T, Cause>,
-) -> Result<(NodeHello, T), DeskError> {
+) -> Result<T, DeskError> {
     let mut frames = Frames::new(stream);
     frames.send_message(&Hello::Staff(Box::new(hello))).await?;
     let node = node_hello(&frames.receive(FRAME_MAX).await?)?;
@@ -26,14 +26,14 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, T>(
         Ok(checked) => checked,
         Err(cause) => {
             // The node may have gone already; what we think of it is said either way.
-            frames.send_message(&HelloReply::Refused(cause.clone())).await.map_or((), drop);
+            drop(frames.send_message(&HelloReply::Refused(cause.clone())).await);
             return Err(DeskError::NodeNotTrusted(cause));
         }
     };
     let welcome = frames.send_message(&HelloReply::Welcome).await;
     // A node that refused may have closed before it read our verdict: its reason is worth more than our failed write.
     match (frames.receive_message(FRAME_MAX).await, welcome) {
-        (Ok(HelloReply::Welcome), _) => Ok((node, checked)),
+        (Ok(HelloReply::Welcome), _) => Ok(checked),
         (Ok(HelloReply::Refused(cause)), _) => Err(DeskError::Refused(cause)),
         (Err(_), Err(error)) | (Err(error), Ok(())) => Err(error.into()),
     }
@@ -50,3 +50,6 @@ fn node_hello(frame: &[u8]) -> Result<NodeHello, DeskError> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,13 +17,16 @@ pub(super) fn sort(reply: DeskReply) -> Result<DeskReply, CliError> {
         DeskReply::Refused(cause) => {
             Err(CliError::refused(&cause, format!("your node refused: {cause}")).hint(advice(&cause)))
         }
-        DeskReply::NotAllowed(reason) => Err(CliError::new(exit::REFUSED, "not-allowed", reason)
-            .hint("your credential does not carry the scope for this; ask whoever issues credentials in your organisation")),
-        DeskReply::NotMatched(reason) => Err(CliError::new(exit::NOT_MATCHED, "not-matched", reason)
-            .hint("compare number, birth date and family name with the patient or the source; nothing was asked of others")),
-        DeskReply::Failed(reason) => {
-            Err(CliError::failed("node-failed", reason).hint("the node's log says more; `careweave node status` shows its state"))
+        DeskReply::NotAllowed(scope) => {
+            let message = format!("your credential does not allow this: it needs the scope {scope}");
+            Err(CliError::new(exit::REFUSED, "not-allowed", message)
+                .hint("use the profile of somebody who has it, or ask whoever issues credentials in your organisation"))
         }
+        DeskReply::NotMatched(reason) => Err(CliError::new(exit::NOT_MATCHED, "not-matched", reason).hint(
+            "compare number, birth date and family name with the patient or the source; nothing was asked of others",
+        )),
+        DeskReply::Failed(reason) => Err(CliError::failed("node-failed", reason)
+            .hint("the node's log says more; `careweave node status` shows its state")),
         reply => Ok(reply),
     }
 }
@@ -32,7 +35,9 @@ pub(super) fn sort(reply: DeskReply) -> Result<DeskReply, CliError> {
 #[must_use]
 pub fn advice(cause: &Cause) -> &'static str {
     match cause {
-        Cause::NotAMember => "your organisation is not in the manifest; its governance contact can propose its admission",
+        Cause::NotAMember => {
+            "your organisation is not in the manifest; its governance contact can propose its admission"
+        }
         Cause::Suspended => "access was suspended by a governance officer; ask your information governance lead",
         Cause::KeyNotPinned | Cause::CertInvalid | Cause::CertExpired | Cause::CertNotYetValid => {
             "the organisation's certificate needs attention; IT can look with `careweave cert status`"
@@ -56,10 +61,14 @@ pub fn advice(cause: &Cause) -> &'static str {
             "have your credential renewed by whoever issues credentials in your organisation"
         }
         Cause::PurposeNotGranted(_) => "your role may not ask for this purpose; `--for` names another",
-        Cause::SignatureInvalid => "your key and credential do not belong together; check the profile in use (--profile)",
+        Cause::SignatureInvalid => {
+            "your key and credential do not belong together; check the profile in use (--profile)"
+        }
         Cause::QueryStale => "ask again; if it keeps happening, check this machine's clock",
         Cause::Replayed => "ask again: every view is a question of its own",
-        Cause::QuotaExceeded => "the day's number of different patients is used up; ask your information governance lead",
+        Cause::QuotaExceeded => {
+            "the day's number of different patients is used up; ask your information governance lead"
+        }
         Cause::LogRollback | Cause::LogUnavailable => {
             "the node cannot keep its audit log, so it does not answer; IT must look at the node at once"
         }
@@ -71,26 +80,29 @@ impl From<DeskError> for CliError {
     fn from(error: DeskError) -> Self {
         let message = error.to_string();
         match error {
-            DeskError::Connect(ConnectError::AddressWithoutPeer) => {
-                Self::failed("profile", message).hint("the desk address in the profile is wrong; fetch it from `careweave node init` again")
-            }
+            DeskError::Connect(ConnectError::AddressWithoutPeer) => Self::failed("profile", message)
+                .hint("the desk address in the profile is wrong; fetch it from `careweave node init` again"),
             DeskError::Connect(ConnectError::OtherNode(_)) => Self::failed("wrong-node", message)
                 .hint("do not go on: check the desk address in the profile with your IT"),
             DeskError::Connect(_) => Self::failed("not-reachable", message)
                 .hint("is `careweaved` running, and is its desk address the one in your profile?"),
             DeskError::Refused(cause) => Self::refused(&cause, message).hint(advice(&cause)),
-            DeskError::NodeNotTrusted(cause) => Self::failed("node-not-trusted", message).cause(&cause).hint(advice(&cause)),
+            DeskError::NodeNotTrusted(cause) => {
+                Self::failed("node-not-trusted", message).cause(&cause).hint(advice(&cause))
+            }
             DeskError::Trust(_) => Self::failed("trust", message)
                 .hint("do not go on: tell your governance officers, and verify with `careweave gov verify`"),
-            DeskError::Incomplete(Incomplete::OtherManifest { .. }) => {
-                Self::failed("incomplete", message).hint("ask again; node and command line learn of a new manifest within a minute")
-            }
+            DeskError::Incomplete(Incomplete::OtherManifest { .. }) => Self::failed("incomplete", message)
+                .hint("ask again; node and command line learn of a new manifest within a minute"),
             DeskError::Incomplete(_) => Self::failed("incomplete", message)
                 .hint("nothing was shown, because it may be less than it says; report this to your IT"),
-            DeskError::Frames(FramesError::Io(_)) | DeskError::NoReply(_) => Self::failed("no-reply", message)
-                .hint("the node may be busy or stopping; try again, or see its log"),
+            DeskError::Busy(_) => Self::failed("busy", message).hint("try again in a moment"),
+            DeskError::Frames(FramesError::Io(_)) | DeskError::NoReply(_) => {
+                Self::failed("no-reply", message).hint("the node may be busy or stopping; try again, or see its log")
+            }
             DeskError::Frames(_) | DeskError::Assembly(_) | DeskError::NotADesk | DeskError::Unexpected => {
-                Self::failed("unexpected-reply", message).hint("command line and node may be of different generations; update the older one")
+                Self::failed("unexpected-reply", message)
+                    .hint("command line and node may be of different generations; update the older one")
             }
             DeskError::Key => Self::failed("key", message).hint("check the profile in use (--profile)"),
         }
@@ -109,7 +121,7 @@ mod tests {
             (DeskReply::Refused(lapsed), 6, "not-eligible"),
             (DeskReply::Refused(Cause::Suspended), 6, "not-eligible"),
             (DeskReply::Refused(Cause::QuotaExceeded), 4, "refused"),
-            (DeskReply::NotAllowed("import needs the scope operate".into()), 4, "not-allowed"),
+            (DeskReply::NotAllowed("operate".into()), 4, "not-allowed"),
             (DeskReply::NotMatched("birth date differs".into()), 5, "not-matched"),
             (DeskReply::Failed("disk full".into()), 1, "node-failed"),
         ] {

@@ -102,11 +102,10 @@ fn verify(services: &Services, session: &NodeSession, envelope: Vec<u8>, now: Ti
     let asker = &session.identity;
 
     let signed = Signed::<Envelope>::from_bytes(envelope).map_err(|_| Cause::Malformed)?;
-    let envelope =
-        signed.verify(Scope::to(network, own), &asker.node.into()).map_err(|_| Cause::SignatureInvalid)?;
+    let envelope = signed.verify(Scope::to(network, own), &asker.node().into()).map_err(|_| Cause::SignatureInvalid)?;
     let sent = envelope.get();
-    let addressed = sent.asker == asker.ods
-        && sent.asker_node == asker.node
+    let addressed = sent.asker == *asker.ods()
+        && sent.asker_node == asker.node()
         && sent.audience == *own
         && sent.audience_node == services.node_key();
     if !addressed || sent.evidence.len() > EVIDENCE_MAX {
@@ -116,14 +115,11 @@ fn verify(services: &Services, session: &NodeSession, envelope: Vec<u8>, now: Ti
     // The credential must come from the organisation whose node signed the envelope, never from another.
     let credential = services.check_staff(&sent.credential, asker, now)?;
     let person = credential.get();
-    let query = sent
-        .query
-        .verify(Scope::network(network), &person.key.into())
-        .map_err(|_| Cause::SignatureInvalid)?;
+    let query = sent.query.verify(Scope::network(network), &person.key.into()).map_err(|_| Cause::SignatureInvalid)?;
     let question = query.get();
     let same = question.network == *network
-        && question.asker == asker.ods
-        && person.ods == asker.ods
+        && question.asker == *asker.ods()
+        && person.ods == *asker.ods()
         && question.credential == credential.signed().digest();
     if !same {
         return Err(Cause::SignatureInvalid);

@@ -14,7 +14,7 @@ use careweave_protocol::time::Timestamp;
 use super::authenticate::Asked;
 use crate::net::gate::NodeSession;
 use crate::services::Services;
-use crate::store::database::{Database, Family, StoreError};
+use crate::store::database::{Database, Family, Row, StoreError};
 
 /// What the guards say.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ const QUOTA_MARK: u8 = b'q';
 #[must_use]
 pub fn check(services: &Services, session: &NodeSession, asked: &Asked, now: Timestamp) -> Admission {
     let (query, person) = (asked.query.get(), asked.credential.get());
-    if let Some(retry_ms) = services.guard.take_token(&session.identity.ods, &person.person, now) {
+    if let Some(retry_ms) = services.guard.take_token(session.identity.ods(), &person.person, now) {
         return Admission::Busy { retry_ms };
     }
     let eligibility = services.trust().check_eligibility(&session.identity, person, query.purpose, now);
@@ -77,7 +77,7 @@ pub fn check(services: &Services, session: &NodeSession, asked: &Asked, now: Tim
         return Admission::Refused(Cause::PurposeNotGranted(query.purpose));
     }
     let patient = services.database.keys().blind_number(&query.patient.nhs_number);
-    if services.guard.over_quota(&session.identity.ods, &person.person, patient, now) {
+    if services.guard.over_quota(session.identity.ods(), &person.person, patient, now) {
         return Admission::Refused(Cause::QuotaExceeded);
     }
     Admission::Welcome { alerts: eligibility.alerts }
@@ -110,12 +110,7 @@ impl Guard {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remember(
-        &self,
-        services: &Services,
-        asked: &Asked,
-        now: Timestamp,
-    ) -> Result<Vec<(Family, Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn remember(&self, services: &Services, asked: &Asked, now: Timestamp) -> Result<Vec<Row>, StoreError> {
         let (query, person) = (asked.query.get(), asked.credential.get());
         let patient = services.database.keys().blind_number(&query.patient.nhs_number);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

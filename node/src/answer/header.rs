@@ -12,11 +12,13 @@ use careweave_protocol::time::Timestamp;
 use serde_bytes::ByteBuf;
 use tokio::time::Instant;
 
+use super::AnswerError;
 use super::authenticate::Asked;
 use super::judge::Judged;
 use crate::audit::AppendReceipt;
 use crate::net::gate::NodeSession;
 use crate::services::Services;
+use crate::store::database::StoreError;
 
 /// What a CBOR map of this header can still grow by when the padding's own length field grows.
 const LENGTH_FIELDS: usize = 4;
@@ -36,6 +38,8 @@ pub struct Verdict {
     pub root: Digest,
     /// Up to when the feed is complete.
     pub data_to: Option<Timestamp>,
+    /// Categories that the policy opens to the asker.
+    pub open: Vec<Category>,
     /// Salt of the commitment to the true cause.
     pub salt: Salt,
     cause: String,
@@ -44,8 +48,10 @@ pub struct Verdict {
 
 impl Verdict {
     /// What was judged, as far as the asker may know.
-    #[must_use]
-    pub fn of(judged: &Judged) -> Self {
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn of(judged: &Judged) -> Result<Self, StoreError> {
         let selected = judged.grant.as_ref().map_or(&[][..], |(_, grant)| &grant.selected);
         let outcome = match (selected.is_empty(), judged.partial) {
             (true, _) => AnswerOutcome::NothingShareable,
@@ -53,23 +59,26 @@ impl Verdict {
             (false, false) => AnswerOutcome::Answered,
         };
         let given = outcome != AnswerOutcome::NothingShareable;
-        Self {
+        Ok(Self {
             outcome,
             records: u32::try_from(selected.len()).unwrap_or(u32::MAX),
             bytes: if given { judged.bytes } else { 0 },
             counts: if given { judged.counts.clone() } else { BTreeMap::new() },
             root: judged.grant.as_ref().map_or_else(|| merkle::root(&[]), |(_, grant)| grant.root),
             data_to: judged.data_to,
-            salt: crate::audit::fresh_salt(),
+            open: if given { judged.open.clone() } else { Vec::new() },
+            salt: crate::audit::fresh_salt()?,
             cause: judged.cause_name().unwrap_or_default(),
             padded: false,
-        }
+        })
     }
 
     /// A refusal whose cause is about the asker, and told.
-    #[must_use]
-    pub fn refused(cause: Cause) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn refused(cause: Cause) -> Result<Self, StoreError> {
+        Ok(Self {
             cause: cause.to_string(),
             outcome: AnswerOutcome::Refused(cause),
             records: 0,
@@ -77,9 +86,10 @@ impl Verdict {
             counts: BTreeMap::new(),
             root: merkle::root(&[]),
             data_to: None,
-            salt: crate::audit::fresh_salt(),
+            open: Vec::new(),
+            salt: crate::audit::fresh_salt()?,
             padded: false,
-        }
+        })
     }
 
     /// Asks for padding up to a multiple of [`REFUSAL_BUCKET`].
@@ -136,10 +146,11 @@ pub fn unlogged(
     session: &NodeSession,
     cause: Cause,
     now: Timestamp,
-) -> Result<Vec<u8>, SignedError> {
+) -> Result<Vec<u8>, AnswerError> {
     let none = InclusionProof { index: 0, size: 0, path: Vec::new() };
     let nothing = Digest([0; 32]);
-    build(services, session, (nothing, None), &Verdict::refused(cause), (nothing, none, String::new()), now)
+    let verdict = Verdict::refused(cause)?;
+    Ok(build(services, session, (nothing, None), &verdict, (nothing, none, String::new()), now)?)
 }
 
 fn build(
@@ -153,13 +164,14 @@ fn build(
     let (manifest_version, beacon_age) = services.trust_age(now);
     let mut header = AnswerHeader {
         query_id: query_id.unwrap_or(QueryId([0; 16])),
-        asker: session.identity.ods.clone(),
+        asker: session.identity.ods().clone(),
         holder: services.config.ods.clone(),
         envelope,
         outcome: verdict.outcome.clone(),
         records: verdict.records,
         bytes: verdict.bytes,
         counts: verdict.counts.clone(),
+        open: verdict.open.clone(),
         root: verdict.root,
         leaf,
         proof,
@@ -172,7 +184,7 @@ fn build(
         decided_at: now,
         padding: ByteBuf::new(),
     };
-    let scope = Scope::to(&services.config.network, &session.identity.ods);
+    let scope = Scope::to(&services.config.network, session.identity.ods());
     let mut signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
     if verdict.padded {
         // Pad, look, and mend: the length field of the padding itself takes one to five bytes.
@@ -182,7 +194,8 @@ fn build(
         signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
         let short = target.saturating_sub(signed.as_bytes().len());
         if short > 0 {
-            header.padding.resize(header.padding.len().saturating_add(short), 0);
+            let padded = header.padding.len().saturating_add(short);
+            header.padding.resize(padded, 0);
             signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
         }
     }

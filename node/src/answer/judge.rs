@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use careweave_protocol::audit::{AuditEntry, CellDecision, EntryKind};
 use careweave_protocol::identity::StaffCredential;
 use careweave_protocol::limits::RECORDS_MAX;
-use careweave_protocol::policy::{Access, Asker, Basis, Cell, Decision, Situation};
+use careweave_protocol::policy::{Access, Asker, Basis, Cell, Decision, Objection, Situation};
 use careweave_protocol::query::{Query, Relationship};
 use careweave_protocol::record::{Category, Form, Header, Labels, merkle};
 use careweave_protocol::time::Timestamp;
@@ -47,6 +47,17 @@ pub enum Withheld {
     NothingHeld,
 }
 
+/// How a patient stands with the holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What they said about sharing.
+    pub objection: Objection,
+    /// Whether their death is recorded.
+    pub deceased: bool,
+    /// Whether their whereabouts are restricted.
+    pub restricted: bool,
+}
+
 /// What was found and decided.
 pub struct Judged {
     /// The patient and what may be read, when anything may.
@@ -57,6 +68,8 @@ pub struct Judged {
     pub cells: Vec<CellDecision>,
     /// Policies that determined them.
     pub policies: Vec<String>,
+    /// Categories asked for that the policy opens, whether or not anything is held.
+    pub open: Vec<Category>,
     /// Records of each category.
     pub counts: BTreeMap<Category, u32>,
     /// Bytes of all bodies.
@@ -67,6 +80,8 @@ pub struct Judged {
     pub alert: bool,
     /// Up to when the feed is complete.
     pub data_to: Option<Timestamp>,
+    /// How the patient stands, where one was found: objection, death, restricted whereabouts.
+    pub standing: Option<Standing>,
     patient_key: Option<SealingKey>,
 }
 
@@ -74,11 +89,7 @@ pub struct Judged {
 ///
 /// # Errors
 /// When the store fails. A refusal is not an error.
-pub fn judge(
-    services: &Services,
-    question: &Question<'_>,
-    budget: u64,
-) -> Result<Judged, StoreError> {
+pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Result<Judged, StoreError> {
     let mut judged = Judged::nothing(records::data_to(&services.database)?);
     let patient = match find(services, question)? {
         Ok(patient) => patient,
@@ -88,6 +99,11 @@ pub fn judge(
         }
     };
     judged.patient_key = Some(patient.data_key.clone());
+    judged.standing = Some(Standing {
+        objection: patient.objection(),
+        deceased: patient.demographics.deceased.is_some(),
+        restricted: patient.demographics.restricted,
+    });
 
     let asker = Asker {
         group: question.credential.group,
@@ -97,7 +113,7 @@ pub fn judge(
     let situation = Situation {
         purpose: question.query.purpose,
         relationships: question.relationships.to_vec(),
-        objection: patient.objection,
+        objection: patient.objection(),
         deceased: patient.demographics.deceased.is_some(),
         last_treating: false,
         break_glass: None,
@@ -112,7 +128,7 @@ pub fn judge(
             continue;
         }
         let decision = decided.entry((header.category, header.labels)).or_insert_with(|| {
-            let cell = Cell { category: header.category, labels: header.labels, sent_to_asker: false };
+            let cell = Cell::new(header.category, header.labels);
             services.decisions.decide(&services.policy, &asker, &situation, &cell)
         });
         let Some(form) = form_for(decision.access, header, patient.demographics.restricted) else {
@@ -129,6 +145,7 @@ pub fn judge(
         let category = header.category;
         selected.push(Selected { place: indexed.place, category, form, leaf: hash.leaf, bytes: hash.bytes });
     }
+    judged.open = open(services, &asker, &situation, question.query);
     judged.note(decided);
     if selected.is_empty() {
         judged.withheld = Some(refused.map_or(Withheld::NothingHeld, Withheld::Policy));
@@ -153,10 +170,19 @@ fn find(services: &Services, question: &Question<'_>) -> Result<Result<OpenPatie
     })
 }
 
+/// Categories asked for in which an unlabelled record would be given.
+fn open(services: &Services, asker: &Asker, situation: &Situation, query: &Query) -> Vec<Category> {
+    let opened = |category: &Category| {
+        let cell = Cell::new(*category, Labels::NONE);
+        services.decisions.decide(&services.policy, asker, situation, &cell).access > Access::None
+    };
+    Category::ALL.iter().copied().filter(|c| query.wants(*c)).filter(opened).collect()
+}
+
 fn asked_for(question: &Question<'_>, header: &Header) -> bool {
     let query = question.query;
-    let in_period = Category::SAFETY.contains(&header.category)
-        || header.overlaps(query.period.since, query.period.until);
+    let in_period =
+        Category::SAFETY.contains(&header.category) || header.overlaps(query.period.since, query.period.until);
     query.wants(header.category) && in_period
 }
 
@@ -179,11 +205,13 @@ impl Judged {
             withheld: None,
             cells: Vec::new(),
             policies: Vec::new(),
+            open: Vec::new(),
             counts: BTreeMap::new(),
             bytes: 0,
             partial: false,
             alert: false,
             data_to,
+            standing: None,
             patient_key: None,
         }
     }
@@ -197,6 +225,12 @@ impl Judged {
         self.cells.sort_by_key(|c| (c.category, c.labels));
         self.policies.sort();
         self.policies.dedup();
+    }
+
+    /// Whether the patient's whereabouts are restricted.
+    #[must_use]
+    pub fn restricted(&self) -> bool {
+        self.standing.is_some_and(|s| s.restricted)
     }
 
     /// Whether the holder's own records need somebody's attention.
@@ -218,13 +252,7 @@ impl Judged {
 
     /// The DECISION as it will stand in the log.
     #[must_use]
-    pub fn entry(
-        &self,
-        services: &Services,
-        question: &Question<'_>,
-        verdict: &Verdict,
-        now: Timestamp,
-    ) -> AuditEntry {
+    pub fn entry(&self, services: &Services, question: &Question<'_>, verdict: &Verdict, now: Timestamp) -> AuditEntry {
         let outcome = super::outcome_name(&verdict.outcome);
         let mut entry = AuditEntry::new(EntryKind::Decision, now, services.config.ods.clone(), outcome);
         describe(&mut entry, question.query, question.credential);
@@ -234,6 +262,8 @@ impl Judged {
         entry.policy = Some(services.policy.digest());
         entry.policy_ids.clone_from(&self.policies);
         entry.cells.clone_from(&self.cells);
+        entry.objection = self.standing.map(|s| s.objection.as_str().to_owned());
+        entry.deceased = self.standing.is_some_and(|s| s.deceased);
         entry.root = Some(verdict.root);
         entry.counts.clone_from(&self.counts);
         entry.bytes = self.bytes;

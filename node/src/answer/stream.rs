@@ -13,9 +13,8 @@ use super::AnswerError;
 use super::permit::{Permit, Selected};
 use crate::net::{ExchangeStream, FramedStream};
 use crate::services::Services;
-use crate::store::database::StoreError;
 use crate::store::patients::OpenPatient;
-use crate::store::records;
+use crate::store::records::{self, ReadError};
 
 /// Chunks read ahead of the socket: two being sent, two being read.
 const CHUNKS_AHEAD: usize = 4;
@@ -76,7 +75,7 @@ fn read(
     permit: &Permit,
     patient: &OpenPatient,
     chunks: &mpsc::Sender<Vec<u8>>,
-) -> Result<(), StoreError> {
+) -> Result<(), ReadError> {
     let mut packing = Packing { frame: Packing::empty(), chunks };
     let mut open = true;
     records::read(database, permit, patient, |selected, body| {

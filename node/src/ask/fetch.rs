@@ -85,7 +85,9 @@ impl FetchError {
             Self::Idle => SourceOutcome::Timeout,
             Self::Untrusted(_) => SourceOutcome::Untrusted(Cause::SignatureInvalid),
             Self::Gate(cause) => SourceOutcome::Untrusted(cause.clone()),
-            Self::Stream(FrameError::Unsupported) | Self::Open(OpenError::Unsupported) => SourceOutcome::Incompatible,
+            Self::Stream(FrameError::Unsupported) | Self::Open(OpenError::Unsupported { .. }) => {
+                SourceOutcome::Incompatible
+            }
             Self::Unreachable(_) | Self::NoAddress | Self::Open(_) | Self::Stream(_) | Self::Signing => {
                 SourceOutcome::Unreachable
             }
@@ -254,9 +256,7 @@ impl Receiving {
     }
 
     fn finish(self) -> Result<Answer, FetchError> {
-        let whole = self.root_checked
-            && self.records.len() == self.leaves.len()
-            && self.consumed == self.buffer.len();
+        let whole = self.root_checked && self.records.len() == self.leaves.len() && self.consumed == self.buffer.len();
         if whole {
             Ok(Answer { header: self.header, records: self.records })
         } else {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use careweave_certs::manifest::MemberKind;
 use careweave_protocol::id::OdsCode;
 use careweave_protocol::limits::FAN_OUT_MAX;
 use careweave_protocol::query::completeness::NotAsked;
@@ -77,7 +78,7 @@ pub fn plan(services: &Services, question: &Own, restricted: bool, now: Timestam
         plan.members.push(Listed {
             ods: member.ods.clone(),
             name: member.name.clone(),
-            local: member.kind.is_local(),
+            local: !matches!(member.kind, MemberKind::Acute | MemberKind::MentalHealth | MemberKind::Ambulance),
             duty_contact,
             not_asked,
         });

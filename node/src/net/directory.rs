@@ -7,16 +7,16 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use careweave_certs::trust::Trust;
+use careweave_protocol::cbor;
 use careweave_protocol::directory::{ManifestReply, ManifestRequest};
 use careweave_protocol::frame::{Assembly, split};
 use careweave_protocol::id::{NetworkId, NodeKey, OdsCode};
-use careweave_protocol::identity::{Advert, AdvertRecord, EndpointRole};
+use careweave_protocol::identity::{AdvertRecord, EndpointRole};
 use careweave_protocol::limits::{
     ADVERT_ADDRESSES, ADVERT_LIFE, CLOCK_SKEW, FRAME_MAX, MEMBERS_MAX, REPLY_MAX, TEXT_MAX,
 };
 use careweave_protocol::signed::Scope;
 use careweave_protocol::time::Timestamp;
-use careweave_protocol::cbor;
 use libp2p::multiaddr::Protocol as Part;
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
@@ -126,7 +126,8 @@ fn verify(
 ) -> Result<(OdsCode, Known), AdvertError> {
     let scope = Scope::network(network);
     let binding = record.binding.verify(scope, &record.organisation_key)?.into_inner();
-    if !trust.pins(&binding.ods, &record.organisation_key) {
+    let pinned = trust.member(&binding.ods).is_some_and(|m| m.key.accepts(&record.organisation_key.spki_hash()));
+    if !pinned {
         return Err(AdvertError::Stranger);
     }
     let advert = record.advert.verify(scope, &binding.node.into())?.into_inner();
@@ -162,10 +163,9 @@ fn verify(
 /// See [`PullError`].
 pub async fn pull(services: &Services, peer: PeerId) -> Result<bool, PullError> {
     timeout(PULL_DEADLINE, async {
-        let mut stream =
-            FramedStream::new(services.peers.handle.open(peer, Protocol::Manifest, PULL_DEADLINE).await?);
+        let mut stream = FramedStream::new(services.peers.handle.open(peer, Protocol::Manifest, PULL_DEADLINE).await?);
         let adverts = services.directory.all(services.clock.now()).into_iter().map(|(o, k)| (o, k.issued)).collect();
-        let manifest_version = services.trust().manifest().version;
+        let manifest_version = services.trust().version();
         let request = ManifestRequest::Pull { manifest_version, adverts, own: services.own_advert() };
         stream.write_frame(&cbor::to_vec(&request).map_err(|_| PullError::Protocol)?).await?;
         stream.close().await?;
@@ -205,7 +205,7 @@ pub async fn serve(services: &Services, peer: PeerId, stream: ExchangeStream) ->
         ManifestRequest::Pull { manifest_version, adverts, own } => {
             let held: BTreeMap<OdsCode, Timestamp> = adverts.into_iter().collect();
             let now = services.clock.now();
-            let documents = services.trust().documents_after(manifest_version);
+            let documents = services.documents_after(manifest_version);
             let lacking = services.directory.all(now).into_iter();
             let adverts = lacking
                 .filter(|(ods, known)| held.get(ods).is_none_or(|issued| *issued < known.issued))
@@ -218,7 +218,7 @@ pub async fn serve(services: &Services, peer: PeerId, stream: ExchangeStream) ->
             }
             stream.close().await?;
             take_in(services, ManifestReply { documents: Vec::new(), adverts: vec![own] }).await;
-            if manifest_version > services.trust().manifest().version {
+            if manifest_version > services.trust().version() {
                 services.changed.pull_from(peer);
             }
             Ok(())

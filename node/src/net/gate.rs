@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use careweave_certs::trust::PeerIdentity;
 use careweave_protocol::cbor;
 use careweave_protocol::id::NodeKey;
-use careweave_protocol::identity::{EndpointRole, Hello, HelloReply, NodeHello, StaffCredential, StaffHello};
+use careweave_protocol::identity::{EndpointRole, Hello, HelloReply, StaffCredential, StaffHello};
 use careweave_protocol::limits::{CLOCK_SKEW, REQUEST_MAX};
 use careweave_protocol::query::Cause;
 use careweave_protocol::signed::Verified;
@@ -34,12 +34,8 @@ pub enum Session {
 /// Another organisation's node.
 #[derive(Debug)]
 pub struct NodeSession {
-    /// Its organisation and keys.
+    /// Its organisation, keys and clock, as it showed them.
     pub identity: PeerIdentity,
-    /// What it showed, to be checked again whenever trust changes.
-    pub hello: NodeHello,
-    /// Its clock minus ours, in seconds.
-    pub skew: i64,
 }
 
 /// One of the organisation's own people.
@@ -189,8 +185,7 @@ impl Gate {
             (EndpointRole::Desk, Hello::Staff(hello)) => judge_staff(services, key, hello, now),
             (EndpointRole::Peer, Hello::Node(hello)) => {
                 let identity = services.trust().check_node(hello, key, EndpointRole::Peer, now)?;
-                let skew = (hello.clock.0 - now.0) / 1000;
-                Ok(Session::Node(Arc::new(NodeSession { identity, hello: (**hello).clone(), skew })))
+                Ok(Session::Node(Arc::new(NodeSession { identity })))
             }
             _ => Err(Cause::Malformed),
         }

@@ -59,7 +59,8 @@ pub fn classify(resource: &Value) -> Class {
 #[must_use]
 pub(super) fn restricts_address(patient: &Value) -> bool {
     patient.get("meta").is_some_and(|meta| {
-        codings(meta, "security").any(|(system, code, _)| system == CONFIDENTIALITY && matches!(code, "R" | "V" | "REDACTED"))
+        codings(meta, "security")
+            .any(|(system, code, _)| system == CONFIDENTIALITY && matches!(code, "R" | "V" | "REDACTED"))
     })
 }
 
@@ -76,7 +77,11 @@ const DOCUMENTS: &[&str] = &["Composition", "DocumentReference", "Bundle"];
 
 /// Rows that only a code opens, before all others.
 const FIRST: &[Row] = &[
-    Row { category: Category::AdvanceCare, types: &[], codes: &["736366004", "1382601000000107", "450476008", "42348-3"] },
+    Row {
+        category: Category::AdvanceCare,
+        types: &[],
+        codes: &["736366004", "1382601000000107", "450476008", "42348-3"],
+    },
     Row { category: Category::Discharge, types: DOCUMENTS, codes: &["373942005", "18842-5"] },
     Row { category: Category::Letters, types: DOCUMENTS, codes: &["823751000000102", "25611000000107", "57133-1"] },
     Row { category: Category::RedBag, types: DOCUMENTS, codes: &["371535009", "18761-7"] },
@@ -100,7 +105,11 @@ const CODED: &[Row] = &[
     Row { category: Category::Encounters, types: &[], codes: &["46240-8"] },
     Row { category: Category::Appointments, types: &["Appointment"], codes: &["439708006", "225929007"] },
     Row { category: Category::CarePlan, types: &[], codes: &["734163000", "2181441000000107", "18776-5"] },
-    Row { category: Category::Assessments, types: &[], codes: &["713634000", "325931000000109", "312384001", "47420-5"] },
+    Row {
+        category: Category::Assessments,
+        types: &[],
+        codes: &["713634000", "325931000000109", "312384001", "47420-5"],
+    },
     Row { category: Category::CareTeam, types: &[], codes: &["85847-2"] },
     Row { category: Category::Referrals, types: &[], codes: &["792931000000107", "871731000000106", "57133-1"] },
     Row { category: Category::Flags, types: &["Flag"], codes: &["717341000000101", "104605-1"] },
@@ -170,7 +179,9 @@ fn category_of(resource: &Value, kind: &str) -> Category {
         },
         _ => {}
     }
-    if let Some(stated) = said(resource).find(|(system, _)| *system == RECORD_CATEGORY).and_then(|(_, code)| code.parse().ok()) {
+    if let Some(stated) =
+        said(resource).find(|(system, _)| *system == RECORD_CATEGORY).and_then(|(_, code)| code.parse().ok())
+    {
         return stated;
     }
     if said(resource).any(|(system, _)| system == SOCIAL_CARE) {
@@ -181,7 +192,9 @@ fn category_of(resource: &Value, kind: &str) -> Category {
     }
     match kind {
         "Observation" => observation_category(resource),
-        "DiagnosticReport" if of_system(resource, &["category"], |_, code| RADIOLOGY.contains(&code)) => Category::Imaging,
+        "DiagnosticReport" if of_system(resource, &["category"], |_, code| RADIOLOGY.contains(&code)) => {
+            Category::Imaging
+        }
         _ => TYPED.iter().find(|row| row.types.contains(&kind)).map_or(Category::Other, |row| row.category),
     }
 }

@@ -110,6 +110,15 @@ impl Family {
     }
 }
 
+/// One row: its key and its value, sealed.
+pub type Row = (Box<[u8]>, Box<[u8]>);
+
+/// One row to be written: family, key, value as stored.
+pub type Row = (Family, Vec<u8>, Vec<u8>);
+
+/// A row as it was read: key and value.
+pub type Pair = (Box<[u8]>, Box<[u8]>);
+
 /// Why the store failed.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -231,7 +240,7 @@ impl Database {
         &'a self,
         family: Family,
         prefix: &'a [u8],
-    ) -> Result<impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> + 'a, StoreError> {
+    ) -> Result<impl Iterator<Item = Result<Row, StoreError>> + 'a, StoreError> {
         self.scan_from(family, prefix, prefix)
     }
 
@@ -244,7 +253,7 @@ impl Database {
         family: Family,
         prefix: &'a [u8],
         start: &[u8],
-    ) -> Result<impl Iterator<Item = Result<(Box<[u8]>, Box<[u8]>), StoreError>> + 'a, StoreError> {
+    ) -> Result<impl Iterator<Item = Result<Row, StoreError>> + 'a, StoreError> {
         let mode = rocksdb::IteratorMode::From(start, rocksdb::Direction::Forward);
         let iterator = self.inner.db.iterator_cf(self.handle(family)?, mode);
         Ok(iterator
@@ -256,7 +265,7 @@ impl Database {
     ///
     /// # Errors
     /// When RocksDB fails.
-    pub fn last(&self, family: Family) -> Result<Option<(Box<[u8]>, Box<[u8]>)>, StoreError> {
+    pub fn last(&self, family: Family) -> Result<Option<Row>, StoreError> {
         Ok(self.inner.db.iterator_cf(self.handle(family)?, rocksdb::IteratorMode::End).next().transpose()?)
     }
 

@@ -240,7 +240,11 @@ mod tests {
                 "2019",
                 Some("2020-03-02"),
             ),
-            (json!({"resourceType": "Observation", "effectiveDateTime": "2019-06-01"}), "2019-06-01", Some("2019-06-02")),
+            (
+                json!({"resourceType": "Observation", "effectiveDateTime": "2019-06-01"}),
+                "2019-06-01",
+                Some("2019-06-02"),
+            ),
             (
                 json!({"resourceType": "Encounter", "status": "in-progress", "period": {"start": "2026-01-01"}}),
                 "2026-01-01",
@@ -251,7 +255,11 @@ mod tests {
                 "2026-01-01",
                 Some("2026-01-04"),
             ),
-            (json!({"resourceType": "MedicationRequest", "status": "active", "authoredOn": "2026-01-01"}), "2026-01-01", None),
+            (
+                json!({"resourceType": "MedicationRequest", "status": "active", "authoredOn": "2026-01-01"}),
+                "2026-01-01",
+                None,
+            ),
             (
                 json!({"resourceType": "MedicationRequest", "status": "stopped", "authoredOn": "2026-01-01"}),
                 "2026-01-01",

@@ -19,20 +19,21 @@ pub const UNCODED: &str = "https://careweave.example/fhir/StructureDefinition/un
 const LEVEL: i32 = 3;
 
 /// Compresses bodies, reusing one context.
+#[derive(Default)]
 pub(super) struct Packer {
-    compressor: zstd::bulk::Compressor<'static>,
+    compressor: Option<zstd::bulk::Compressor<'static>>,
 }
 
 impl Packer {
-    /// # Errors
-    /// When zstd has no memory.
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { compressor: zstd::bulk::Compressor::new(LEVEL)? })
-    }
-
     /// One frame.
     pub(super) fn pack(&mut self, bytes: &[u8]) -> io::Result<Vec<u8>> {
-        self.compressor.compress(bytes)
+        let mut compressor = match self.compressor.take() {
+            Some(compressor) => compressor,
+            None => zstd::bulk::Compressor::new(LEVEL)?,
+        };
+        let packed = compressor.compress(bytes);
+        self.compressor = Some(compressor);
+        packed
     }
 }
 
@@ -45,7 +46,12 @@ pub(super) fn unpack(body: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// The forms that can be asked for of an unrestricted record: full, summary, and essential where a label is outranked.
-pub(super) fn plain(packer: &mut Packer, raw: &str, resource: &Value, class: &Class) -> io::Result<Vec<(Form, Vec<u8>)>> {
+pub(super) fn plain(
+    packer: &mut Packer,
+    raw: &str,
+    resource: &Value,
+    class: &Class,
+) -> io::Result<Vec<(Form, Vec<u8>)>> {
     let mut made = vec![(Form::Full, packer.pack(raw.as_bytes())?)];
     made.push((Form::Summary, packer.pack(&written(&summary(resource))?)?));
     if needs_essential(class) {
@@ -147,7 +153,9 @@ fn without_indication(value: &mut Value, document: bool) {
                 fields.insert("asNeededBoolean".to_owned(), Value::Bool(true));
             }
             // The words of an advance decision are the decision: a document keeps its sections' text.
-            fields.retain(|name, value| !(INDICATION.contains(&name.as_str()) || name == "text" && is_narrative(value) && !document));
+            fields.retain(|name, value| {
+                !(INDICATION.contains(&name.as_str()) || name == "text" && is_narrative(value) && !document)
+            });
             fields.values_mut().for_each(|inner| without_indication(inner, document));
         }
         _ => {}
@@ -158,8 +166,10 @@ fn without_indication(value: &mut Value, document: bool) {
 fn indicates(item: &Value) -> bool {
     let kind = text(item, "resourceType");
     let url = text(item, "url").unwrap_or("").to_ascii_lowercase();
-    matches!(kind, Some("Condition" | "Observation" | "DiagnosticReport" | "ClinicalImpression" | "QuestionnaireResponse"))
-        && item.get("id").is_some()
+    matches!(
+        kind,
+        Some("Condition" | "Observation" | "DiagnosticReport" | "ClinicalImpression" | "QuestionnaireResponse")
+    ) && item.get("id").is_some()
         || url.contains("reason")
         || url.contains("indication")
 }
@@ -188,9 +198,7 @@ fn coding_only(resource: &Value, name: &str) -> Option<Value> {
     if value.is_string() {
         return Some(value.clone());
     }
-    if codings(resource, name).next().is_none() {
-        return None;
-    }
+    codings(resource, name).next()?;
     let one = |concept: &Value| -> Value {
         let bare = |coding: &Value| {
             let fields = ["system", "version", "code", "display"];
@@ -206,7 +214,8 @@ fn coding_only(resource: &Value, name: &str) -> Option<Value> {
     };
     match value {
         Value::Array(list) => {
-            let kept: Vec<Value> = list.iter().map(one).filter(|v| v.as_object().is_some_and(|o| !o.is_empty())).collect();
+            let kept: Vec<Value> =
+                list.iter().map(one).filter(|v| v.as_object().is_some_and(|o| !o.is_empty())).collect();
             Some(Value::Array(kept))
         }
         other => Some(one(other)),
@@ -230,7 +239,8 @@ fn date_only(value: &Value) -> Option<Value> {
 /// A reference without its display text.
 fn bare_reference(value: &Value) -> Value {
     let fields = ["reference", "type", "identifier"];
-    let one = |r: &Value| Value::Object(fields.iter().filter_map(|f| Some(((*f).to_owned(), r.get(f)?.clone()))).collect());
+    let one =
+        |r: &Value| Value::Object(fields.iter().filter_map(|f| Some(((*f).to_owned(), r.get(f)?.clone()))).collect());
     match value {
         Value::Array(list) => Value::Array(list.iter().map(one).collect()),
         other => one(other),
@@ -390,7 +400,7 @@ mod tests {
 
     #[test]
     fn a_frame_comes_back_and_a_bomb_does_not() {
-        let mut packer = Packer::new().unwrap();
+        let mut packer = Packer::default();
         assert_eq!(unpack(&packer.pack(b"{}").unwrap()).unwrap(), b"{}");
         let bomb = packer.pack(&vec![b' '; RECORD_MAX + 1]).unwrap();
         assert!(unpack(&bomb).is_err());

@@ -4,6 +4,7 @@ use std::fmt;
 
 use careweave_protocol::cbor;
 use careweave_protocol::id::{NhsNumber, OdsCode};
+use careweave_protocol::policy::Objection;
 use careweave_protocol::time::{Date, Timestamp};
 use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
@@ -25,18 +26,6 @@ impl PatientKey {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
-}
-
-/// What the patient objected to, from an imported FHIR `Consent` of scope `patient-privacy` whose provision denies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub enum Objection {
-    /// Nothing.
-    #[default]
-    None,
-    /// Sharing over the network, except in an emergency.
-    Network,
-    /// Sharing over the network, even in an emergency (code [`OBJECTION`]`|even-in-emergency`).
-    EvenEmergency,
 }
 
 /// Code system of the marker on a `Consent` that objects even in an emergency: `even-in-emergency`, in `Consent.category`,
@@ -71,17 +60,21 @@ pub struct OpenPatient {
 pub(super) struct Marks {
     /// Patient resources that restrict the address.
     pub(super) restrictions: Vec<[u8; 16]>,
-    /// Consents that object.
-    pub(super) objections: Vec<([u8; 16], Objection)>,
+    /// Consents that object, and whether they do so even in an emergency.
+    pub(super) objections: Vec<([u8; 16], bool)>,
     /// Texts that give an address away: lines, postcodes, telephone numbers; for making stripped forms.
     pub(super) whereabouts: Vec<String>,
 }
 
 impl OpenPatient {
-    /// What the patient objected to.
+    /// What the patient objected to, by an imported FHIR `Consent` of scope `patient-privacy` whose provision denies.
     #[must_use]
     pub fn objection(&self) -> Objection {
-        self.marks.objections.iter().map(|(_, objection)| *objection).max().unwrap_or_default()
+        match self.marks.objections.iter().map(|(_, even_in_emergency)| *even_in_emergency).max() {
+            None => Objection::None,
+            Some(false) => Objection::Network,
+            Some(true) => Objection::EvenEmergency,
+        }
     }
 
     /// The row as it is stored.
@@ -124,8 +117,16 @@ impl Rows for Database {
 /// # Errors
 /// When the store fails or a row does not open.
 pub fn find(database: &Database, number: &NhsNumber) -> Result<Vec<OpenPatient>, StoreError> {
+    find_blinded(database, &database.keys().blind_number(number))
+}
+
+/// As [`find`], for whoever knows the number only as the store's keys hold it.
+///
+/// # Errors
+/// When the store fails or a row does not open.
+pub fn find_blinded(database: &Database, number: &[u8; 16]) -> Result<Vec<OpenPatient>, StoreError> {
     let mut found = Vec::new();
-    for key in under_number(database, &database.keys().blind_number(number))? {
+    for key in under_number_in(database, number)? {
         found.extend(open(database, &key)?);
     }
     Ok(found)
@@ -146,7 +147,7 @@ pub fn open(database: &Database, key: &PatientKey) -> Result<Option<OpenPatient>
 pub fn create(database: &Database, demographics: Demographics) -> Result<OpenPatient, StoreError> {
     let (patient, wrapped) = fresh(database, demographics)?;
     let number = database.keys().blind_number(&patient.demographics.nhs_number);
-    let mut keys = under_number(database, &number)?;
+    let mut keys = under_number_in(database, &number)?;
     keys.push(patient.key);
     let mut batch = WriteBatch::default();
     database.put(&mut batch, Family::Keys, patient.key.as_bytes(), &wrapped)?;
@@ -167,7 +168,7 @@ pub fn erase(database: &Database, key: &PatientKey) -> Result<(), StoreError> {
     database.delete(&mut batch, Family::Patients, key.as_bytes())?;
     if let Some(number) = number {
         let keys: Vec<PatientKey> =
-            under_number(database, &number)?.into_iter().filter(|other| other != key).collect();
+            under_number_in(database, &number)?.into_iter().filter(|other| other != key).collect();
         database.put(&mut batch, Family::Numbers, &number, &seal_numbers(database, &number, &keys)?)?;
     }
     database.write_synced(batch)?;
@@ -183,6 +184,14 @@ pub fn erase(database: &Database, key: &PatientKey) -> Result<(), StoreError> {
         database.write_synced(batch)?;
     }
     Ok(())
+}
+
+/// The patient keys under a blinded number ([`super::seal::StoreKeys::blind_number`]).
+///
+/// # Errors
+/// When the store fails or the row does not open.
+pub fn under_number(database: &Database, number: &[u8; 16]) -> Result<Vec<PatientKey>, StoreError> {
+    under_number_in(database, number)
 }
 
 /// As [`open`], over what an import is about to write.
@@ -221,8 +230,8 @@ pub(super) fn fresh(database: &Database, demographics: Demographics) -> Result<(
     Ok((OpenPatient { key, data_key, demographics, practice: None, marks: Marks::default() }, wrapped))
 }
 
-/// The patient keys under a blinded number, erased ones included.
-pub(super) fn under_number(rows: &impl Rows, number: &[u8; 16]) -> Result<Vec<PatientKey>, StoreError> {
+/// As [`under_number`], over what an import is about to write.
+pub(super) fn under_number_in(rows: &impl Rows, number: &[u8; 16]) -> Result<Vec<PatientKey>, StoreError> {
     let Some(sealed) = rows.row(Family::Numbers, number)? else { return Ok(Vec::new()) };
     let plain = rows.database().keys().log.open(Family::Numbers, number, sealed)?;
     let (keys, _) = plain.as_chunks::<16>();

@@ -250,7 +250,12 @@ mod tests {
         let nhs = Some(Alias::Number(number));
         for (reference, literal, logical, kind) in [
             (json!({"reference": "Patient/7"}), Some(Literal::Relative("Patient", "7")), None, Some("Patient")),
-            (json!({"reference": "Patient/7/_history/2"}), Some(Literal::Relative("Patient", "7")), None, Some("Patient")),
+            (
+                json!({"reference": "Patient/7/_history/2"}),
+                Some(Literal::Relative("Patient", "7")),
+                None,
+                Some("Patient"),
+            ),
             (
                 json!({"reference": "https://a.example/fhir/Patient/7"}),
                 Some(Literal::Absolute("https://a.example/fhir/Patient/7", "Patient", "7")),

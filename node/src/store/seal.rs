@@ -49,8 +49,8 @@ impl KeyEncryptionKey {
             Ok(out)
         };
         Ok(StoreKeys {
-            wrapping: SealingKey::new(&expand("wrap patient keys")?)?,
-            log: SealingKey::new(&expand("audit log")?)?,
+            wrapping: SealingKey::new(&*expand("wrap patient keys")?)?,
+            log: SealingKey::new(&*expand("audit log")?)?,
             index: hmac::Key::new(hmac::HMAC_SHA256, expand("index keys")?.as_ref()),
         })
     }

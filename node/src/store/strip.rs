@@ -1,11 +1,11 @@
 //! Leaves out what gives an address-restricted patient's whereabouts away: addresses, telephone numbers, the practice, every
 //! place and organisation, documents, narrative. What is left is checked against the patient's known addresses once more.
 
+use careweave_protocol::record::code::{NHS_NUMBER, ODS};
 use serde_json::{Map, Value};
 
 use super::element::text;
 use super::forms::is_narrative;
-use careweave_protocol::record::code::{NHS_NUMBER, ODS};
 
 /// Texts that occur in a patient's address, folded; none may be left in a stripped form.
 #[derive(Debug, Default)]
@@ -65,11 +65,7 @@ pub(super) fn strip(resource: &Value, whereabouts: &Whereabouts) -> Value {
 
 fn walk(value: &mut Value, whereabouts: &Whereabouts) {
     match value {
-        Value::String(words) => {
-            if whereabouts.given_away_by(words) {
-                WITHHELD.clone_into(words);
-            }
-        }
+        Value::String(words) if whereabouts.given_away_by(words) => WITHHELD.clone_into(words),
         Value::Array(list) => {
             list.retain(|item| !is_place(item));
             list.iter_mut().for_each(|item| walk(item, whereabouts));
@@ -77,7 +73,7 @@ fn walk(value: &mut Value, whereabouts: &Whereabouts) {
         Value::Object(fields) => {
             withhold_document(fields);
             fields.retain(|name, inner| {
-                !PLACES.contains(&name.trim_start_matches('_')) && !(is_narrative(inner) && inner.is_object()) && !is_place(inner)
+                !(PLACES.contains(&name.trim_start_matches('_')) || is_narrative(inner) || is_place(inner))
             });
             if !names_a_person(fields) {
                 fields.remove("display");
@@ -90,22 +86,21 @@ fn walk(value: &mut Value, whereabouts: &Whereabouts) {
 
 /// Documents and pictures keep their kind and date and lose their content.
 fn withhold_document(fields: &mut Map<String, Value>) {
-    let kind = fields.get("resourceType").and_then(Value::as_str);
-    if kind == Some("Composition") {
-        fields.remove("section");
-        fields.remove("title");
-    }
-    if matches!(kind, Some("Binary" | "DocumentReference")) {
-        fields.remove("data");
-        fields.remove("description");
-    }
+    let withheld: &[&str] = match fields.get("resourceType").and_then(Value::as_str) {
+        Some("Composition") => &["section", "title"],
+        Some("Binary" | "DocumentReference") => &["data", "description"],
+        _ => &[],
+    };
+    fields.retain(|name, _| !withheld.contains(&name.as_str()));
     for name in ATTACHMENTS {
         match fields.get_mut(name) {
             Some(Value::Object(attachment)) => attachment.retain(|part, _| KEPT_OF_ATTACHMENT.contains(&part.as_str())),
             Some(Value::Array(list)) => list
                 .iter_mut()
                 .filter_map(Value::as_object_mut)
-                .filter(|item| item.contains_key("contentType") || item.contains_key("data") || item.contains_key("url"))
+                .filter(|item| {
+                    item.contains_key("contentType") || item.contains_key("data") || item.contains_key("url")
+                })
                 .for_each(|attachment| attachment.retain(|part, _| KEPT_OF_ATTACHMENT.contains(&part.as_str()))),
             _ => {}
         }
@@ -143,7 +138,7 @@ fn names_a_person(fields: &Map<String, Value>) -> bool {
 }
 
 /// Elements that say where, on any resource.
-const PLACES: [&str; 24] = [
+const PLACES: [&str; 23] = [
     "address",
     "telecom",
     "generalPractitioner",
@@ -161,7 +156,6 @@ const PLACES: [&str; 24] = [
     "photo",
     "supplier",
     "facility",
-    "dispenseRequest",
     "source",
     "assigner",
     "sender",
@@ -170,8 +164,8 @@ const PLACES: [&str; 24] = [
     "birthPlace",
 ];
 /// Resource types that are places or lead to one.
-const PLACE_TYPES: [&str; 7] =
-    ["Organization", "Location", "HealthcareService", "PractitionerRole", "Endpoint", "OrganizationAffiliation", "CareTeam"];
+const PLACE_TYPES: [&str; 6] =
+    ["Organization", "Location", "HealthcareService", "PractitionerRole", "Endpoint", "OrganizationAffiliation"];
 /// Types whose display names a person, a medicine or a record.
 const DISPLAYED: [&str; 11] = [
     "Patient",

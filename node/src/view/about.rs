@@ -25,9 +25,14 @@ pub enum Contradiction {
 /// The record is about somebody else and must not be shown.
 pub fn about_asked_patient(body: &[u8], asked: &Patient) -> Result<(), Contradiction> {
     match serde_json::from_slice::<Value>(body) {
-        Ok(json) => resource(&json, asked, DEEP),
+        Ok(json) => json_about(&json, asked),
         Err(_) => Ok(()),
     }
+}
+
+/// As [`about_asked_patient`], of a body that is parsed already.
+pub(super) fn json_about(json: &Value, asked: &Patient) -> Result<(), Contradiction> {
+    resource(json, asked, DEEP)
 }
 
 fn resource(json: &Value, asked: &Patient, depth: usize) -> Result<(), Contradiction> {
@@ -60,8 +65,11 @@ fn patient(json: &Value, asked: &Patient) -> Result<(), Contradiction> {
 
 /// One of the NHS numbers must be the one asked; old numbers may stand beside it.
 fn numbers(identifiers: &[Value], asked: &Patient) -> Result<(), Contradiction> {
-    let mut numbers =
-        identifiers.iter().filter(|i| text(i, "/system").as_deref() == Some(NHS_NUMBER)).filter_map(|i| text(i, "/value")).peekable();
+    let mut numbers = identifiers
+        .iter()
+        .filter(|i| text(i, "/system").as_deref() == Some(NHS_NUMBER))
+        .filter_map(|i| text(i, "/value"))
+        .peekable();
     if numbers.peek().is_none() || numbers.any(|number| number.parse() == Ok(asked.nhs_number)) {
         Ok(())
     } else {
@@ -107,9 +115,18 @@ mod tests {
             (patient("not a number", "1938-03-14"), Err(Contradiction::NhsNumber)),
             (json!({"resourceType": "Patient", "birthDate": 7}), Ok(())),
             (condition(json!({"reference": "Patient/1"})), Ok(())),
-            (condition(json!({"identifier": {"system": NHS_NUMBER, "value": "9990380422"}})), Err(Contradiction::NhsNumber)),
-            (json!({"resourceType": "Task", "for": {"identifier": number("9990133484")}}), Err(Contradiction::NhsNumber)),
-            (json!({"resourceType": "X", "contained": [patient("9990133484", "1938-03-14")]}), Err(Contradiction::NhsNumber)),
+            (
+                condition(json!({"identifier": {"system": NHS_NUMBER, "value": "9990380422"}})),
+                Err(Contradiction::NhsNumber),
+            ),
+            (
+                json!({"resourceType": "Task", "for": {"identifier": number("9990133484")}}),
+                Err(Contradiction::NhsNumber),
+            ),
+            (
+                json!({"resourceType": "X", "contained": [patient("9990133484", "1938-03-14")]}),
+                Err(Contradiction::NhsNumber),
+            ),
             (
                 json!({"resourceType": "Bundle", "entry": [{"resource": patient("9990010013", "1951-07-02")}]}),
                 Err(Contradiction::BirthDate),

@@ -88,10 +88,8 @@ mod tests {
 
     #[test]
     fn windows_use_the_clinical_date_then_the_recorded_one_and_never_drop_the_undated() {
-        let period = Period {
-            since: Date::new(2020, 1, 1).map(Date::start),
-            until: Date::new(2021, 1, 1).map(Date::start),
-        };
+        let period =
+            Period { since: Date::new(2020, 1, 1).map(Date::start), until: Date::new(2021, 1, 1).map(Date::start) };
         for (row, ongoing, listed) in [
             (row(Some("2020-06-01"), None, None), false, true),
             (row(Some("2019-12-31"), None, Some("2020-06-01")), false, false),

@@ -119,6 +119,10 @@ pub struct AuditEntry {
     pub counts: BTreeMap<Category, u32>,
     /// Bytes of all bodies.
     pub bytes: u64,
+    /// The patient's objection as it stood: `none`, `network`, `even-emergency`.
+    pub objection: Option<String>,
+    /// Whether the patient's death was recorded.
+    pub deceased: bool,
     /// What was decided, cell by cell.
     pub cells: Vec<CellDecision>,
     /// Salt of the commitment to the cause that the answer carries.
@@ -154,6 +158,8 @@ impl AuditEntry {
             root: None,
             counts: BTreeMap::new(),
             bytes: 0,
+            objection: None,
+            deceased: false,
             cells: Vec::new(),
             commitment_salt: None,
             detail: None,

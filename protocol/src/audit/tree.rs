@@ -256,7 +256,7 @@ mod tests {
     fn a_proof_fails_for_another_leaf_index_size_root_or_path() {
         let (mut nodes, mut frontier) = (Nodes::default(), Frontier::default());
         for n in 0..77 {
-            frontier.push(&leaf(n), |node| drop(nodes.insert(node.index, node.hash)));
+            frontier.push(&leaf(n), |node| assert_eq!(nodes.insert(node.index, node.hash), None));
         }
         let head = frontier.head();
         let proof = prove_inclusion(40, 77, read(&nodes)).unwrap();
@@ -286,7 +286,7 @@ mod tests {
             let start = frontier.size();
             let mut nodes: Nodes = frontier.stored().map(|n| (n.index, n.hash)).collect();
             for n in start..start + batch {
-                frontier.push(&leaf(n), |node| drop(nodes.insert(node.index, node.hash)));
+                frontier.push(&leaf(n), |node| assert_eq!(nodes.insert(node.index, node.hash), None));
             }
             let head = frontier.head();
             for n in start..head.size {

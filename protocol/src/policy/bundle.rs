@@ -5,16 +5,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, CedarSchemaError, Entities, EntityUid, ParseErrors, Policy, PolicySet,
+    ActionConstraint, Authorizer, CedarSchemaError, Effect, Entities, EntityUid, ParseErrors, Policy, PolicySet,
     PolicySetError, ResourceConstraint, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
     entities_errors,
 };
 use thiserror::Error;
 
 use crate::id::Digest;
+use crate::identity::StaffGroup;
+use crate::policy::decide::{Answer, Refusal};
 use crate::policy::decision::Basis;
 use crate::policy::lint::{ID_MAX, Linted, lint};
 use crate::policy::words::{Verb, Words};
+use crate::query::Purpose;
 
 /// The baseline bundle every network starts from: the access table of the vocabulary. An organisation's bundle is this text with its
 /// own policies after it.
@@ -36,6 +39,8 @@ pub struct PolicyBundle {
     pub(super) questions: HashMap<(Verb, &'static str), Question>,
     pub(super) because: BTreeMap<String, Basis>,
     pub(super) names_organisation: bool,
+    /// Who may use which purpose: independent of any situation, so asked once.
+    pub(super) purposes: HashMap<(StaffGroup, Purpose), Result<Answer, Refusal>>,
 }
 
 /// One question about one thing, with the policies that can have a say in it.
@@ -43,6 +48,8 @@ pub(super) struct Question {
     pub(super) action: EntityUid,
     pub(super) resource: EntityUid,
     pub(super) policies: PolicySet,
+    /// Whether any of them is a permit: without one the answer is no, and need not be asked for.
+    pub(super) can_be_permitted: bool,
 }
 
 /// Why a text is not a policy bundle.
@@ -158,11 +165,13 @@ impl PolicyBundle {
         let actions = schema.action_entities().map_err(|e| BundleError::Actions(Box::new(e)))?;
         let mut questions = HashMap::new();
         for (verb, name, action, resource) in Verb::questions().map_err(words)? {
-            let relevant = linted.policies.iter().filter(|p| can_apply(p, &action, &resource, &actions)).cloned();
+            let relevant: Vec<_> =
+                linted.policies.iter().filter(|p| can_apply(p, &action, &resource, &actions)).cloned().collect();
+            let can_be_permitted = relevant.iter().any(|p| p.effect() == Effect::Permit);
             let policies = PolicySet::from_policies(relevant).map_err(|e| BundleError::Set(Box::new(e)))?;
-            questions.insert((verb, name), Question { action, resource, policies });
+            questions.insert((verb, name), Question { action, resource, policies, can_be_permitted });
         }
-        Ok(Self {
+        let mut bundle = Self {
             digest: Digest::of(&[text.as_bytes()]),
             words: Words::new().map_err(words)?,
             authorizer: Authorizer::new(),
@@ -170,7 +179,10 @@ impl PolicyBundle {
             questions,
             because: linted.because,
             names_organisation: linted.names_organisation,
-        })
+            purposes: HashMap::new(),
+        };
+        bundle.purposes = bundle.purposes();
+        Ok(bundle)
     }
 }
 

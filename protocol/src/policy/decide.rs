@@ -1,6 +1,6 @@
 //! Why was this refused? One function, four questions from the top down; every answer comes from the bundle's policies.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use cedar_policy::{AuthorizationError, Context, Decision as Verdict, Request};
 
@@ -12,21 +12,27 @@ use crate::policy::words::Verb;
 use crate::query::{Purpose, Relationship};
 use crate::record::{Category, Labels};
 
-/// From the most to the least.
-const LEVELS: [(Access, Verb); 3] =
-    [(Access::Full, Verb::ReadFull), (Access::Essential, Verb::ReadEssential), (Access::Summary, Verb::ReadSummary)];
-
 /// What Cedar said to one question.
-struct Answer {
+#[derive(Clone)]
+pub(super) struct Answer {
     allowed: bool,
     /// `@id`s of what determined it.
     policies: Vec<String>,
 }
 
 /// A refusal: why, and by which policies.
-struct Refusal {
+#[derive(Clone)]
+pub(super) struct Refusal {
     basis: Basis,
     policies: Vec<String>,
+}
+
+/// What the rows of a cell come to.
+enum Level {
+    /// This much, by these policies.
+    Permitted(Access, Vec<String>),
+    /// Nothing; these forbid it, if any do.
+    Closed(Vec<String>),
 }
 
 impl PolicyBundle {
@@ -73,7 +79,7 @@ impl PolicyBundle {
     /// is named to them.
     #[must_use]
     pub fn purpose_granted(&self, group: StaffGroup, purpose: Purpose) -> bool {
-        self.ask(Verb::UsePurpose, purpose.as_str(), group, &Context::empty()).is_ok_and(|answer| answer.allowed)
+        self.use_purpose(group, purpose).is_ok()
     }
 
     /// How much of an unlabelled record of this category the group could read for this purpose, with every relationship and with a
@@ -105,12 +111,8 @@ impl PolicyBundle {
     /// May they use the purpose? Must somebody look at it? Does it open the record? How much of it do all rows permit?
     fn weigh(&self, key: &DecisionKey, alert: &mut bool) -> Result<(Access, Vec<String>), Refusal> {
         let (group, purpose) = (key.group, key.purpose.as_str());
+        let granted = self.use_purpose(group, key.purpose)?;
         let context = self.words.context(key).map_err(|_| Refusal::unknowable())?;
-
-        let granted = self.ask(Verb::UsePurpose, purpose, group, &Context::empty())?;
-        if !granted.allowed {
-            return Err(Refusal { basis: Basis::PurposeNotGranted, policies: granted.policies });
-        }
         *alert = self.ask(Verb::Alert, purpose, group, &context).inspect_err(|_| *alert = true)?.allowed;
 
         let opened = self.ask(Verb::OpenRecord, purpose, group, &context)?;
@@ -119,49 +121,76 @@ impl PolicyBundle {
         }
         let rows = key.cell.rows();
         match self.level(&rows, group, &context)? {
-            Some((access, policies)) => Ok((access, [granted.policies, opened.policies, policies].concat())),
-            None => Err(self.why_nothing(key, &rows, &context)?),
+            Level::Permitted(access, policies) => Ok((access, [granted, &opened.policies, &policies].concat())),
+            Level::Closed(forbids) if forbids.is_empty() => Err(self.what_would_open(key, &rows)?),
+            Level::Closed(forbids) => Err(self.forbidden(forbids)),
         }
     }
 
-    /// The most that every row permits, with the policies that do.
-    fn level(
+    /// The policies that grant the purpose. The question has no situation, so its answers were worked out with the bundle.
+    fn use_purpose(&self, group: StaffGroup, purpose: Purpose) -> Result<&[String], Refusal> {
+        match self.purposes.get(&(group, purpose)) {
+            Some(Ok(answer)) if answer.allowed => Ok(&answer.policies),
+            Some(Ok(answer)) => Err(Refusal { basis: Basis::PurposeNotGranted, policies: answer.policies.clone() }),
+            Some(Err(refusal)) => Err(refusal.clone()),
+            None => Err(Refusal::unknowable()),
+        }
+    }
+
+    /// Every answer to "may this group use this purpose at all?".
+    pub(super) fn purposes(&self) -> HashMap<(StaffGroup, Purpose), Result<Answer, Refusal>> {
+        let pairs = StaffGroup::ALL.into_iter().flat_map(|group| Purpose::ALL.map(|purpose| (group, purpose)));
+        let ask = |(group, purpose): (StaffGroup, Purpose)| {
+            ((group, purpose), self.ask(Verb::UsePurpose, purpose.as_str(), group, &Context::empty()))
+        };
+        pairs.map(ask).collect()
+    }
+
+    /// The most that every row permits. At the last level every row is asked, so that no forbid goes unnamed.
+    fn level(&self, rows: &[&'static str], group: StaffGroup, context: &Context) -> Result<Level, Refusal> {
+        for (access, verb) in [(Access::Full, Verb::ReadFull), (Access::Essential, Verb::ReadEssential)] {
+            if let Some(policies) = self.all_permit(verb, rows, group, context)? {
+                return Ok(Level::Permitted(access, policies));
+            }
+        }
+        let (mut all, mut permits, mut forbids) = (true, Vec::new(), Vec::new());
+        for row in rows {
+            let answer = self.ask(Verb::ReadSummary, row, group, context)?;
+            all &= answer.allowed;
+            if answer.allowed { &mut permits } else { &mut forbids }.extend(answer.policies);
+        }
+        Ok(if all { Level::Permitted(Access::Summary, permits) } else { Level::Closed(forbids) })
+    }
+
+    /// The policies by which every row permits this, where every row does.
+    fn all_permit(
         &self,
+        verb: Verb,
         rows: &[&'static str],
         group: StaffGroup,
         context: &Context,
-    ) -> Result<Option<(Access, Vec<String>)>, Refusal> {
-        'levels: for (access, verb) in LEVELS {
-            let mut policies = Vec::new();
-            for row in rows {
-                let answer = self.ask(verb, row, group, context)?;
-                if !answer.allowed {
-                    continue 'levels;
-                }
-                policies.extend(answer.policies);
-            }
-            return Ok(Some((access, policies)));
+    ) -> Result<Option<Vec<String>>, Refusal> {
+        if !rows.iter().all(|row| self.questions.get(&(verb, row)).is_some_and(|question| question.can_be_permitted)) {
+            return Ok(None);
         }
-        Ok(None)
+        let mut policies = Vec::new();
+        for row in rows {
+            let answer = self.ask(verb, row, group, context)?;
+            if !answer.allowed {
+                return Ok(None);
+            }
+            policies.extend(answer.policies);
+        }
+        Ok(Some(policies))
     }
 
-    /// The reason a record that is open at all stays closed: what forbids it; else what would have opened it; else nothing does.
-    fn why_nothing(&self, key: &DecisionKey, rows: &[&'static str], context: &Context) -> Result<Refusal, Refusal> {
-        let mut forbids = Vec::new();
-        for row in rows {
-            let answer = self.ask(Verb::ReadSummary, row, key.group, context)?;
-            if !answer.allowed {
-                forbids.extend(answer.policies);
-            }
-        }
-        if !forbids.is_empty() {
-            return Ok(self.forbidden(forbids));
-        }
+    /// The reason a record stays closed that nothing forbids: what would have opened it, or else that nothing does.
+    fn what_would_open(&self, key: &DecisionKey, rows: &[&'static str]) -> Result<Refusal, Refusal> {
         let with_grant = DecisionKey { purpose: Purpose::Btg, grant: true, granted: true, ..key.clone() };
         let when_sent = DecisionKey { cell: Cell { sent_to_asker: true, ..key.cell }, ..key.clone() };
         for (basis, instead) in [(Basis::BreakGlassOnly, with_grant), (Basis::OnlyWhatWasSent, when_sent)] {
             let context = self.words.context(&instead).map_err(|_| Refusal::unknowable())?;
-            if let Some((_, policies)) = self.level(rows, key.group, &context)? {
+            if let Level::Permitted(_, policies) = self.level(rows, key.group, &context)? {
                 return Ok(Refusal { basis, policies });
             }
         }

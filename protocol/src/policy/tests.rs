@@ -267,7 +267,7 @@ fn what_a_role_may_see_is_told_without_a_patient() {
 fn a_decision_takes_microseconds() {
     let bundle = PolicyBundle::baseline().unwrap();
     let mut random = Random(3);
-    let mut time = |what: &str, keys: &[DecisionKey]| {
+    let time = |what: &str, keys: &[DecisionKey]| {
         let rounds = 2_000 / keys.len();
         let start = Instant::now();
         for key in (0..rounds).flat_map(|_| keys) {

@@ -58,6 +58,9 @@ pub struct AnswerHeader {
     pub bytes: u64,
     /// Records of each category.
     pub counts: BTreeMap<Category, u32>,
+    /// Categories asked for that the policy opens to this asker, whether or not anything is held in them; empty when nothing
+    /// follows. Without it, "none recorded" could not be told from "not open".
+    pub open: Vec<Category>,
     /// Merkle root over the leaves that follow ([`crate::record::merkle`]).
     pub root: Digest,
     /// Leaf hash of the DECISION in the holder's log.

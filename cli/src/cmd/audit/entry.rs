@@ -188,8 +188,7 @@ mod tests {
                 AuditEntry::new(EntryKind::Decision, Timestamp(1_793_628_600_000), "R9A".parse().unwrap(), outcome);
             cbor::to_vec(&entry).unwrap()
         };
-        let parts =
-            LeafParts { salt: Salt([1; 32]), details: details(leaf_of), patient: PatientCommitment::Absent };
+        let parts = LeafParts { salt: Salt([1; 32]), details: details(leaf_of), patient: PatientCommitment::Absent };
         LogEntry {
             index: 7,
             leaf: Some(parts.leaf()),

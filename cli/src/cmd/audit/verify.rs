@@ -17,9 +17,10 @@ use crate::error::{CliError, exit};
 /// When the node cannot be asked.
 pub(super) async fn run(desk: &Desk, ctx: &mut Context) -> Result<u8, CliError> {
     let origin = Origin::new(desk.network(), desk.organisation());
-    let keys = desk.log_keys().await?;
-    let mut verifier = LogVerifier::new(origin.clone(), keys.clone());
-    let kept = desk.kept_checkpoint();
+    let mut seen = desk.seen_log()?;
+    seen.learn(desk.log_keys().await?);
+    let mut verifier = LogVerifier::new(origin.clone(), seen.keys.clone());
+    let kept = seen.checkpoint.clone();
     if let Some(note) = &kept {
         verifier.checkpoint(note);
     }
@@ -31,7 +32,7 @@ pub(super) async fn run(desk: &Desk, ctx: &mut Context) -> Result<u8, CliError> 
             return Err(DeskError::Unexpected.into());
         };
         for note in &page.checkpoints {
-            if let Ok(TreeHead { size, .. }) = checkpoint::verify(note, &origin, &keys)
+            if let Ok(TreeHead { size, .. }) = checkpoint::verify(note, &origin, &seen.keys)
                 && newest.as_ref().is_none_or(|(known, _)| *known < size)
             {
                 newest = Some((size, note.clone()));
@@ -51,7 +52,8 @@ pub(super) async fn run(desk: &Desk, ctx: &mut Context) -> Result<u8, CliError> 
         && let Some((size, note)) = newest
         && size <= report.verified
     {
-        desk.keep_checkpoint(&note)?;
+        seen.checkpoint = Some(note);
+        desk.keep_seen_log(&seen)?;
     }
     show(&report, kept.is_some(), ctx)?;
     Ok(if report.is_whole() { exit::DONE } else { exit::FAILED })

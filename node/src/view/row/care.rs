@@ -20,7 +20,8 @@ pub(super) fn consent(entry: &mut Entry, json: &Value, as_at: Timestamp) {
         _ => Activity::Ended,
     };
     entry.ongoing = entry.activity == Activity::Current;
-    let provision = joined([text(json, "/provision/type"), concept_texts(json, "/provision/code")].into_iter().flatten(), ": ");
+    let provision =
+        joined([text(json, "/provision/type"), concept_texts(json, "/provision/code")].into_iter().flatten(), ": ");
     entry.detail("decision", provision);
     entry.detail("policy", concept(json, "/policyRule").map(|rule| rule.text));
     if let Some(source) = json.get("sourceAttachment") {

@@ -44,10 +44,13 @@ pub(super) fn attachment(entry: &mut Entry, json: &Value) {
     let kind = text(json, "/contentType").unwrap_or_default().to_lowercase();
     let words = text(json, "/data").and_then(|data| decode(&data)).and_then(|bytes| String::from_utf8(bytes).ok());
     let value = match words {
-        Some(words) if kind.starts_with("text/html") || kind.starts_with("application/xhtml") => Some(words_of_html(&words)),
+        Some(words) if kind.starts_with("text/html") || kind.starts_with("application/xhtml") => {
+            Some(words_of_html(&words))
+        }
         Some(words) if kind.is_empty() || kind.starts_with("text/") => Some(words.trim().to_owned()),
         _ => {
-            let named = joined([text(json, "/title"), Some(kind).filter(|k| !k.is_empty())].into_iter().flatten(), ", ");
+            let named =
+                joined([text(json, "/title"), Some(kind).filter(|k| !k.is_empty())].into_iter().flatten(), ", ");
             named.map(|named| format!("attachment not shown here: {named}"))
         }
     };

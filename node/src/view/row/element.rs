@@ -223,8 +223,16 @@ fn coding(value: &Value) -> Option<Coding> {
 const TEXT_VALUES: &[&str] = &["/valueString", "/valueDateTime", "/valueDate", "/valueTime", "/valueUri"];
 const BLOCKS: &[&str] = &["p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "hr"];
 /// `&amp;` last, so that what it uncovers is not decoded a second time.
-const ENTITIES: &[(&str, &str)] =
-    &[("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&nbsp;", " "), ("&#160;", " "), ("&amp;", "&")];
+const ENTITIES: &[(&str, &str)] = &[
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&apos;", "'"),
+    ("&#39;", "'"),
+    ("&nbsp;", " "),
+    ("&#160;", " "),
+    ("&amp;", "&"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -262,7 +270,9 @@ mod tests {
     #[test]
     fn narrative_becomes_plain_words() {
         assert_eq!(
-            words_of_html("<div xmlns=\"x\"><p>BP &lt; 90 &amp;amp; falling</p><ul><li>one</li><li>two</li></ul></div>"),
+            words_of_html(
+                "<div xmlns=\"x\"><p>BP &lt; 90 &amp;amp; falling</p><ul><li>one</li><li>two</li></ul></div>"
+            ),
             "BP < 90 &amp; falling\none\ntwo"
         );
         assert_eq!(words_of_html("open <b"), "open");

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::element::{concept, concept_texts, first_text, joined, list, number, quantity, quantity_text, reference, text};
+use super::element::{
+    concept, concept_texts, first_text, joined, list, number, quantity, quantity_text, reference, text,
+};
 use super::{Activity, Entry};
 
 /// What comparing two entries about medicines needs.
@@ -67,7 +69,9 @@ pub(super) fn read(entry: &mut Entry, json: &Value, resource_type: &str) {
         // More than one dosage cannot be compared as one amount a day.
         each: first.filter(|_| dosages.len() == 1).and_then(each),
         per_day: first.filter(|_| dosages.len() == 1).and_then(per_day),
-        as_needed: dosages.iter().any(|d| d.get("asNeededBoolean") == Some(&Value::Bool(true)) || d.get("asNeededCodeableConcept").is_some()),
+        as_needed: dosages.iter().any(|d| {
+            d.get("asNeededBoolean") == Some(&Value::Bool(true)) || d.get("asNeededCodeableConcept").is_some()
+        }),
         reference,
     });
     extras(entry, json, kind);
@@ -81,9 +85,10 @@ fn name(entry: &mut Entry, json: &Value, kind: Kind) -> Option<String> {
         return None;
     }
     let reference = text(json, "/medicationReference/reference");
-    let contained = reference.as_deref().and_then(|r| r.strip_prefix('#')).and_then(|id| {
-        list(json, "/contained").iter().find(|resource| text(resource, "/id").as_deref() == Some(id))
-    });
+    let contained = reference
+        .as_deref()
+        .and_then(|r| r.strip_prefix('#'))
+        .and_then(|id| list(json, "/contained").iter().find(|resource| text(resource, "/id").as_deref() == Some(id)));
     if let Some(medication) = contained {
         entry.describe(concept(medication, "/code"));
         return None;
@@ -165,7 +170,8 @@ fn timing(dosage: &Value) -> Option<String> {
 }
 
 fn each(dosage: &Value) -> Option<(f64, String)> {
-    let pointer = if dosage.pointer("/doseAndRate/0/doseQuantity").is_some() { "/doseAndRate/0/doseQuantity" } else { "/dose" };
+    let pointer =
+        if dosage.pointer("/doseAndRate/0/doseQuantity").is_some() { "/doseAndRate/0/doseQuantity" } else { "/dose" };
     let (value, unit) = quantity(dosage, pointer)?;
     Some((value.parse().ok()?, unit.unwrap_or_default().to_lowercase()))
 }
@@ -187,7 +193,9 @@ fn per_day(dosage: &Value) -> Option<f64> {
 /// given says that it was being taken at its date.
 fn activity(kind: Kind, status: Option<&str>) -> Activity {
     match (kind, status) {
-        (_, Some("stopped" | "on-hold" | "cancelled" | "not-taken" | "not-done" | "declined" | "inactive")) => Activity::Ended,
+        (_, Some("stopped" | "on-hold" | "cancelled" | "not-taken" | "not-done" | "declined" | "inactive")) => {
+            Activity::Ended
+        }
         (Kind::Order | Kind::Statement, Some("active" | "intended")) => Activity::Current,
         (Kind::Supply | Kind::Given, Some("completed" | "in-progress")) => Activity::Current,
         _ => Activity::Unknown,

@@ -47,14 +47,16 @@ pub(super) fn patient(entry: &mut Entry, json: &Value) {
     let died = text(json, "/deceasedDateTime");
     entry.detail("died", died.clone());
     let said = json.get("deceasedBoolean").and_then(Value::as_bool);
-    entry.person = Some(PersonFacts { name, address, restricted, deceased: died.as_ref().map(|_| true).or(said), died });
+    entry.person =
+        Some(PersonFacts { name, address, restricted, deceased: died.as_ref().map(|_| true).or(said), died });
 }
 
 /// `RelatedPerson`.
 pub(super) fn related(entry: &mut Entry, json: &Value) {
     let relationship = concept_texts(json, "/relationship");
     let name = list(json, "/name").first().and_then(name_text);
-    entry.row.text = joined([relationship, name].into_iter().flatten(), ": ").unwrap_or_else(|| "related person".to_owned());
+    entry.row.text =
+        joined([relationship, name].into_iter().flatten(), ": ").unwrap_or_else(|| "related person".to_owned());
     entry.row.date = text(json, "/period/start");
     entry.row.date_end = text(json, "/period/end");
     entry.row.recorded = text(json, "/meta/lastUpdated");
@@ -140,7 +142,10 @@ fn name_text(name: &Value) -> Option<String> {
 fn address_line(json: &Value) -> Option<String> {
     let addresses = list(json, "/address");
     let former = |address: &&Value| text(address, "/use").as_deref() == Some("old");
-    let address = addresses.iter().find(|a| text(a, "/use").as_deref() == Some("home")).or_else(|| addresses.iter().find(|a| !former(a)))?;
+    let address = addresses
+        .iter()
+        .find(|a| text(a, "/use").as_deref() == Some("home"))
+        .or_else(|| addresses.iter().find(|a| !former(a)))?;
     let lines = match address.get("line") {
         Some(Value::Array(lines)) => lines.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),

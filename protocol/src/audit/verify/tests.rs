@@ -69,7 +69,7 @@ fn log(size: u64, dice: &mut Dice) -> Log {
     let mut log = Log { entries: Vec::new(), checkpoints: Vec::new() };
     let mut edge = Frontier::default();
     while edge.size() < size {
-        for _ in 0..(1 + dice.roll(12)).min(size - edge.size()) {
+        for _ in 0..(1 + dice.roll(28)).min(size - edge.size()) {
             let entry = entry(edge.size(), dice);
             edge.push(&entry.leaf.unwrap(), drop);
             log.entries.push(entry);
@@ -159,9 +159,10 @@ fn a_whole_log_has_no_findings_at_any_size() {
 #[test]
 fn a_thousand_edits_deletions_reorderings_and_truncations_are_found_and_located() {
     let mut dice = Dice(2);
+    let logs: Vec<Log> = (0..20).map(|_| log(200 + dice.roll(120), &mut dice)).collect();
     let mut counts = [0u32; 14];
     for round in 0..1_000u64 {
-        let whole = log(200 + dice.roll(120), &mut dice);
+        let whole = &logs[dice.at(logs.len())];
         let kept = whole.checkpoints.last().unwrap().1.clone();
         let size = whole.entries.len();
         let (i, mut j) = (dice.at(size), dice.at(size));

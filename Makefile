@@ -1,0 +1,90 @@
+# Two commands matter: `make demo` and `make test`. Both say what they install. `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-stop test check bench fmt doc
+
+# Outside the tree, so that removing the clone or the demonstration keeps twelve minutes of RocksDB compilation.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/careweave/target
+export CAREWEAVE_DEMO ?= .demo
+
+# clang and libclang read RocksDB's headers, cmake and pkg-config build and find C libraries, openssl is the second opinion that the
+# certificate tests ask. Each is looked for by the program or package that is needed, not by how it got there.
+PACKAGES := clang libclang-dev cmake pkg-config openssl
+
+help:
+	@printf '%s\n' \
+	  'make demo       install what is missing, build, start a network of eleven nodes on this machine, load it, run its story' \
+	  'make demo-stop  end that network' \
+	  'make test       every check: form, lints, documentation, tests' \
+	  'make check      the quick ones: form, lints, unit tests of protocol and certs' \
+	  'make bench      measure (release build)' \
+	  'make setup      only install what is missing' \
+	  'make fmt        format the sources' \
+	  'make doc        the reference of all crates as HTML' \
+	  '' \
+	  'CARGO_TARGET_DIR ($(CARGO_TARGET_DIR)) holds what is built, CAREWEAVE_DEMO ($(CAREWEAVE_DEMO)) the demonstration.'
+
+setup:
+	@command -v cargo >/dev/null || { echo 'setup: cargo is missing; install the Rust toolchain first' >&2; exit 1; }; \
+	missing=''; \
+	for package in $(PACKAGES); do \
+	  case $$package in \
+	    libclang-dev) dpkg -s libclang-dev >/dev/null 2>&1 || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
+	      || ldconfig -p 2>/dev/null | grep -q 'libclang' || missing="$$missing $$package" ;; \
+	    *) command -v $$package >/dev/null || missing="$$missing $$package" ;; \
+	  esac; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "setup: missing:$$missing" >&2; \
+	  echo 'setup: there is no apt here; install them with the package manager of this system, then run make again' >&2; \
+	  exit 1; \
+	fi; \
+	as_root=''; \
+	if [ "$$(id -u)" -ne 0 ]; then \
+	  command -v sudo >/dev/null || { echo "setup: missing:$$missing; neither root nor sudo to install them" >&2; exit 1; }; \
+	  as_root='sudo'; \
+	fi; \
+	echo "setup: installing with apt:$$missing"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+
+# The same profile and packages as the tests use: with any other choice of either, RocksDB would be compiled a second time.
+demo: setup
+	cargo build --workspace --bins
+	"$$CARGO_TARGET_DIR/debug/careweave-demo" run
+
+demo-stop:
+	@if [ -x "$$CARGO_TARGET_DIR/debug/careweave-demo" ]; then "$$CARGO_TARGET_DIR/debug/careweave-demo" stop; \
+	else echo 'demo-stop: the demonstration was never built here, so nothing runs'; fi
+
+# Cheap checks first; the tests last, so that their summary is what stands at the end.
+test: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	@if command -v cargo-deny >/dev/null; then echo 'cargo deny check'; cargo deny check; \
+	else echo 'test: cargo-deny is not installed: advisories and licences are not checked; minimum versions are, by tidy'; fi
+	cargo test --workspace --doc
+	cargo build --workspace --bins
+	@if command -v cargo-nextest >/dev/null; then echo 'test: with cargo nextest'; cargo nextest run --workspace; \
+	else echo 'test: with cargo test (cargo-nextest is not installed)'; cargo test --workspace --lib --bins --tests; fi
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-nextest >/dev/null; then \
+	  echo 'check: with cargo nextest'; \
+	  cargo nextest run --workspace --lib -E 'package(careweave-protocol) + package(careweave-certs)'; \
+	else echo 'check: with cargo test (cargo-nextest is not installed)'; cargo test --workspace --lib; fi
+
+bench: setup
+	cargo bench -p careweave-tests
+
+fmt:
+	cargo fmt --all
+
+doc: setup
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	@echo "doc: $$CARGO_TARGET_DIR/doc/careweave_protocol/index.html"

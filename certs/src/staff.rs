@@ -1,0 +1,217 @@
+//! Staff credentials: requested with a key made on the person's own machine, issued by the employer, verified by everybody.
+
+use std::time::Duration;
+
+use careweave_protocol::cbor::{self, CborError};
+use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode, PersonId};
+use careweave_protocol::identity::{Scope as DeskScope, StaffCredential, StaffGroup};
+use careweave_protocol::key::{PublicKey, Signer};
+use careweave_protocol::limits::{CLOCK_SKEW, CREDENTIAL_LIFE, TEXT_MAX};
+use careweave_protocol::query::Cause;
+use careweave_protocol::signed::{Document, Scope, Signed, SignedError, Verified};
+use careweave_protocol::time::{Date, Timestamp};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::authority::BACK_DATING;
+
+/// A person's request to their employer, signed with the key it is about: proof that they hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaffRequest {
+    /// The person within the employer.
+    pub person: PersonId,
+    /// Name as it is to appear in audit logs.
+    pub name: String,
+    /// The person's own key.
+    pub key: NodeKey,
+}
+
+/// What the employer vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaffGrant {
+    /// The column of the access table.
+    pub group: StaffGroup,
+    /// SDS job role code, such as `R0260`.
+    pub sds_role: String,
+    /// Professional registration, where there is one.
+    pub registration: Option<String>,
+    /// Last day of the person's data-security training.
+    pub training_expires: Date,
+    /// What the desk allows beside views.
+    pub scopes: Vec<DeskScope>,
+    /// How long, at most 30 days.
+    pub life: Duration,
+}
+
+/// One line of the organisation's register of issued credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCredential {
+    /// SHA-256 of the signed credential.
+    pub digest: Digest,
+    /// Whose it is.
+    pub person: PersonId,
+    /// Their name.
+    pub name: String,
+    /// Their group.
+    pub group: StaffGroup,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// First instant at which it no longer holds.
+    pub not_after: Timestamp,
+}
+
+/// The organisation's register of issued credentials that have not expired.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// In the order they were issued.
+    pub issued: Vec<IssuedCredential>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Error)]
+pub enum StaffError {
+    /// Not a request, or not signed with the key it is about.
+    #[error(transparent)]
+    Signed(#[from] SignedError),
+    /// The network name that stands for "none yet" does not parse; no request causes this.
+    #[error("the request cannot be read")]
+    Scope,
+    /// A text is empty or too long.
+    #[error("{0} is empty or longer than {TEXT_MAX} bytes")]
+    Text(&'static str),
+}
+
+/// A request is made before the person's machine knows any network, so it is signed for this one.
+const REQUEST_NETWORK: &str = "staff-request";
+/// A register of the largest trust: 20,000 staff with two credentials each at about 200 bytes.
+const REGISTER_MAX: usize = 8 * 1024 * 1024;
+
+impl Document for StaffRequest {
+    const CONTEXT: &'static str = "careweave staff request 1";
+}
+
+impl StaffRequest {
+    /// Signs a request with the person's Ed25519 key.
+    ///
+    /// # Errors
+    /// When a text is too long, or the key is not Ed25519 or cannot sign.
+    pub fn create(person: PersonId, name: &str, key: &dyn Signer) -> Result<Signed<Self>, StaffError> {
+        check_text("name", name)?;
+        let node = key.public_key().node_key().ok_or(SignedError::Algorithm)?;
+        let request = Self { person, name: name.to_owned(), key: node };
+        Ok(Signed::sign(&request, Scope::network(&request_network()?), key)?.into_signed())
+    }
+
+    /// Verifies a request under the key it is about.
+    ///
+    /// # Errors
+    /// When whoever made it does not hold the key.
+    pub fn verify(signed: &Signed<Self>) -> Result<Verified<Self>, StaffError> {
+        let key = PublicKey::from(signed.unverified()?.key);
+        let verified = signed.verify(Scope::network(&request_network()?), &key)?;
+        check_text("name", &verified.get().name)?;
+        Ok(verified)
+    }
+}
+
+/// Issues a credential for at most 30 days; it begins an hour ago.
+///
+/// # Errors
+/// When a text is too long or the organisation key cannot sign.
+pub fn issue(
+    network: &NetworkId,
+    ods: &OdsCode,
+    request: &Verified<StaffRequest>,
+    grant: &StaffGrant,
+    organisation: &dyn Signer,
+    now: Timestamp,
+) -> Result<Verified<StaffCredential>, StaffError> {
+    check_text("SDS role", &grant.sds_role)?;
+    check_text("registration", grant.registration.as_deref().unwrap_or("-"))?;
+    let request = request.get();
+    let mut scopes = grant.scopes.clone();
+    scopes.sort_unstable();
+    scopes.dedup();
+    let credential = StaffCredential {
+        ods: ods.clone(),
+        person: request.person.clone(),
+        name: request.name.clone(),
+        group: grant.group,
+        sds_role: grant.sds_role.clone(),
+        registration: grant.registration.clone(),
+        training_expires: grant.training_expires,
+        scopes,
+        key: request.key,
+        not_before: now.before(BACK_DATING),
+        not_after: now.after(grant.life.min(CREDENTIAL_LIFE)),
+    };
+    Ok(Signed::sign(&credential, Scope::network(network), organisation)?)
+}
+
+/// Verifies a credential's signature and life; revocation and suspension are [`crate::trust::Trust`]'s to know.
+///
+/// # Errors
+/// [`Cause::CredentialInvalid`] for another signer or a life over the limit; [`Cause::CredentialExpired`] outside its life.
+pub fn verify(
+    credential: &Signed<StaffCredential>,
+    network: &NetworkId,
+    organisation: &PublicKey,
+    now: Timestamp,
+) -> Result<Verified<StaffCredential>, Cause> {
+    let verified = credential.verify(Scope::network(network), organisation).map_err(|_| Cause::CredentialInvalid)?;
+    let claim = verified.get();
+    if claim.not_after > claim.not_before.after(CREDENTIAL_LIFE + BACK_DATING) {
+        return Err(Cause::CredentialInvalid);
+    }
+    if now >= claim.not_after || now.after(CLOCK_SKEW) < claim.not_before {
+        return Err(Cause::CredentialExpired);
+    }
+    Ok(verified)
+}
+
+/// The person's training, when it is over; it holds through its last day.
+#[must_use]
+pub fn training_lapse(credential: &StaffCredential, now: Timestamp) -> Option<Cause> {
+    let last = credential.training_expires;
+    (now >= last.plus_days(1).start()).then_some(Cause::TrainingLapsed(last))
+}
+
+impl Register {
+    /// Reads a register.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CborError> {
+        cbor::from_slice(bytes, REGISTER_MAX)
+    }
+
+    /// The register in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, which no register causes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CborError> {
+        cbor::to_vec(self)
+    }
+
+    /// Enters a credential and leaves out what has expired.
+    pub fn enter(&mut self, credential: &Verified<StaffCredential>, now: Timestamp) {
+        let claim = credential.get();
+        self.issued.retain(|c| c.not_after > now);
+        self.issued.push(IssuedCredential {
+            digest: credential.signed().digest(),
+            person: claim.person.clone(),
+            name: claim.name.clone(),
+            group: claim.group,
+            issued: now,
+            not_after: claim.not_after,
+        });
+    }
+}
+
+fn request_network() -> Result<NetworkId, StaffError> {
+    REQUEST_NETWORK.parse().map_err(|_| StaffError::Scope)
+}
+
+fn check_text(field: &'static str, text: &str) -> Result<(), StaffError> {
+    if text.is_empty() || text.len() > TEXT_MAX { Err(StaffError::Text(field)) } else { Ok(()) }
+}

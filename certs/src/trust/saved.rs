@@ -1,0 +1,64 @@
+//! Trust at rest: one CBOR file. Reading it verifies the chain again from its first manifest, and every notice.
+
+use careweave_protocol::cbor;
+use careweave_protocol::identity::StaffRevocation;
+use careweave_protocol::key::PublicKey;
+use careweave_protocol::signed::{MultiSigned, Signed};
+use careweave_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Trust, TrustError};
+use crate::manifest::{Beacon, Manifest, Suspension};
+use crate::revocation;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    chain: Vec<MultiSigned<Manifest>>,
+    suspensions: Vec<Signed<Suspension>>,
+    revocations: Vec<(Signed<StaffRevocation>, PublicKey)>,
+    beacons: Vec<Signed<Beacon>>,
+    confirmed: Option<Timestamp>,
+}
+
+/// Longest saved trust: as long as an enrolment, and the notices.
+pub(crate) const TRUST_MAX: usize = crate::enrolment::ENROLMENT_MAX + 64 * 1024 * 1024;
+
+impl Trust {
+    /// The saved form.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, which no trust causes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, TrustError> {
+        let saved = Saved {
+            chain: self.chain.clone(),
+            suspensions: self.suspensions().cloned().collect(),
+            revocations: self.revocations().map(|(list, key)| (list.clone(), key.clone())).collect(),
+            beacons: self.beacons().cloned().collect(),
+            confirmed: self.confirmed,
+        };
+        Ok(cbor::to_vec(&saved)?)
+    }
+
+    /// Reads the saved form. Notices that no longer count (over, their signer gone) are left out.
+    ///
+    /// # Errors
+    /// When the chain does not verify from its first manifest on, or a revocation list does not under the key beside it.
+    pub fn from_bytes(bytes: &[u8], now: Timestamp) -> Result<Self, TrustError> {
+        let saved: Saved = cbor::from_slice(bytes, TRUST_MAX)?;
+        let mut trust = Self::from_chain(saved.chain, None, now)?;
+        for suspension in saved.suspensions {
+            // Refused only when its life is over; then it has no effect either way.
+            drop(trust.accept_suspension(suspension, now));
+        }
+        for (list, key) in saved.revocations {
+            let ods = list.unverified()?.ods;
+            let verified = revocation::verify(&list, trust.network(), &ods, &key)?;
+            trust.revocations.insert(ods, (verified, key));
+        }
+        for beacon in saved.beacons {
+            drop(trust.accept_beacon(&beacon, now));
+        }
+        trust.confirmed = trust.confirmed.max(saved.confirmed);
+        Ok(trust)
+    }
+}

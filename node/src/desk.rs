@@ -1,0 +1,317 @@
+//! The desk: what the organisation's own people ask of their node, each request on a stream of its own.
+
+mod import;
+
+use std::sync::Arc;
+
+use careweave_protocol::audit::page::{EntryContent, LogEntry, LogPage};
+use careweave_protocol::audit::{AuditEntry, EntryKind};
+use careweave_protocol::cbor;
+use careweave_protocol::desk::{
+    DeskReply, DeskRequest, Explanation, GovernanceDocument, NodeStatus, PAGE_MAX, PatientIdentity, PeerLine,
+};
+use careweave_protocol::frame::split;
+use careweave_protocol::id::{NhsNumber, QueryId};
+use careweave_protocol::identity::{Scope, StaffCredential};
+use careweave_protocol::limits::{IDLE_TIMEOUT, REQUEST_MAX};
+use careweave_protocol::policy::{Asker, Cell, Objection, Situation};
+use careweave_protocol::time::Timestamp;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::ask;
+use crate::ask::fetch::is_connected;
+use crate::net::gate::{Session, StaffSession};
+use crate::net::{ExchangeStream, FrameError, FramedStream};
+use crate::services::{Keyring, Services};
+use crate::store::{patients, records};
+
+/// Replies on their way to a person who reads slowly: progress of a view over 64 holders.
+const EVENTS: usize = 64;
+
+/// Why an exchange at the desk ended early.
+#[derive(Debug, Error)]
+pub enum DeskError {
+    /// The stream failed, or the person hung up.
+    #[error(transparent)]
+    Stream(#[from] FrameError),
+    /// Nothing came.
+    #[error("the person went quiet")]
+    Idle,
+    /// Not a request of the desk protocol.
+    #[error("the request does not follow the desk protocol")]
+    Protocol,
+    /// A task ended early.
+    #[error("an internal task ended early")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Serves one request.
+///
+/// # Errors
+/// See [`DeskError`].
+pub async fn serve(
+    services: &Arc<Services>,
+    session: &Arc<StaffSession>,
+    stream: ExchangeStream,
+) -> Result<(), DeskError> {
+    let mut stream = FramedStream::new(stream);
+    let frame = timeout(IDLE_TIMEOUT, stream.read_frame(REQUEST_MAX)).await.map_err(|_| DeskError::Idle)??;
+    let Some(frame) = frame else { return Ok(()) };
+    let request: DeskRequest = cbor::from_slice(&frame, REQUEST_MAX).map_err(|_| DeskError::Protocol)?;
+    let person = session.credential.get();
+    let now = services.clock.now();
+
+    // A credential can end, or be revoked, while its connection is open.
+    if let Err(cause) = services.check_own_staff(session.credential.signed(), now) {
+        return finish(stream, DeskReply::Refused(cause)).await;
+    }
+    let reply = match request {
+        DeskRequest::View(request) => return view(services, session, *request, stream).await,
+        DeskRequest::Identify(number) => identify(services, person, number).await,
+        DeskRequest::Trust { version } => Ok(DeskReply::Trust(services.documents_after(version))),
+        DeskRequest::Explain(query) => explain(services, person, query).await,
+        DeskRequest::Status => allowed(person, Scope::Operate, || status(services, now)),
+        DeskRequest::Peers => allowed(person, Scope::Operate, || peers(services, now)),
+        DeskRequest::Log { from, count } => match permitted(person, Scope::Audit) {
+            Ok(()) => log_page(services, from, count).await,
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Publish(document) => match permitted(person, Scope::Govern) {
+            Ok(()) => publish(services, person, document).await,
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Import => match permitted(person, Scope::Operate) {
+            Ok(()) => return import::serve(services, person, stream).await,
+            Err(reply) => Err(reply),
+        },
+    };
+    let (Ok(reply) | Err(reply)) = reply;
+    finish(stream, reply).await
+}
+
+async fn view(
+    services: &Arc<Services>,
+    session: &Arc<StaffSession>,
+    request: careweave_protocol::desk::ViewRequest,
+    mut stream: FramedStream<ExchangeStream>,
+) -> Result<(), DeskError> {
+    let (sender, mut events) = mpsc::channel(EVENTS);
+    let task = {
+        let (services, session) = (Arc::clone(services), Arc::clone(session));
+        tokio::spawn(async move { ask::view(&services, &session, request, &sender).await })
+    };
+    while let Some(event) = events.recv().await {
+        send(&mut stream, &event).await?;
+    }
+    finish(stream, task.await?).await
+}
+
+/// Sends a reply, in as many frames as it takes.
+pub(crate) async fn send(stream: &mut FramedStream<ExchangeStream>, reply: &DeskReply) -> Result<(), DeskError> {
+    let bytes = cbor::to_vec(reply).map_err(|_| DeskError::Protocol)?;
+    for frame in split(&bytes) {
+        timeout(IDLE_TIMEOUT, stream.write_frame(&frame)).await.map_err(|_| DeskError::Idle)??;
+    }
+    Ok(())
+}
+
+async fn finish(mut stream: FramedStream<ExchangeStream>, reply: DeskReply) -> Result<(), DeskError> {
+    send(&mut stream, &reply).await?;
+    Ok(stream.close().await?)
+}
+
+fn permitted(person: &StaffCredential, scope: Scope) -> Result<(), DeskReply> {
+    if person.scopes.contains(&scope) {
+        return Ok(());
+    }
+    let name = match scope {
+        Scope::Operate => "operate",
+        Scope::Audit => "audit",
+        Scope::Govern => "govern",
+    };
+    Err(DeskReply::NotAllowed(name.to_owned()))
+}
+
+fn allowed(
+    person: &StaffCredential,
+    scope: Scope,
+    work: impl FnOnce() -> Result<DeskReply, DeskReply>,
+) -> Result<DeskReply, DeskReply> {
+    permitted(person, scope)?;
+    work()
+}
+
+/// Who the own record holds, for people who may ask about patients at all. Looking somebody up is logged.
+async fn identify(
+    services: &Arc<Services>,
+    person: &StaffCredential,
+    number: NhsNumber,
+) -> Result<DeskReply, DeskReply> {
+    let purposes = [careweave_protocol::query::Purpose::Treat, careweave_protocol::query::Purpose::Etreat];
+    if !purposes.iter().any(|p| services.policy.purpose_granted(person.group, *p)) {
+        return Err(DeskReply::NotAllowed("clinical".to_owned()));
+    }
+    let held = {
+        let services = Arc::clone(services);
+        blocking(move || patients::find(&services.database, &number)).await?
+    };
+    let mut entry =
+        AuditEntry::new(EntryKind::Decision, services.clock.now(), services.config.ods.clone(), "identified");
+    entry.asker = Some(services.config.ods.clone());
+    entry.holder = Some(services.config.ods.clone());
+    entry.actor = Some(crate::services::actor_of(person));
+    let [patient] = held.as_slice() else { return Ok(DeskReply::Identity(None)) };
+    let part = crate::audit::PatientAppend { number, key: Some(patient.data_key.clone()), reason_text: None };
+    let append = crate::audit::Append { entry, patient: Some(part), replay: None, extra: Vec::new() };
+    services.audit.append(append).await.map_err(failed)?;
+    let who = &patient.demographics;
+    let (Some(family), Some(birth_date)) = (who.families.first(), who.birth_date) else {
+        return Ok(DeskReply::Identity(None));
+    };
+    Ok(DeskReply::Identity(Some(PatientIdentity {
+        name: format!("{} {family}", who.given.join(" ")).trim().to_owned(),
+        family: family.clone(),
+        birth_date,
+        address: who.address_line.clone().filter(|_| !who.restricted),
+    })))
+}
+
+fn status(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
+    let (manifest_version, beacon_age) = services.trust_age(now);
+    let trust = services.trust();
+    let sessions = services.peers.sessions.all();
+    let texts = |addresses: Vec<libp2p::Multiaddr>| addresses.iter().map(ToString::to_string).collect();
+    Ok(DeskReply::Status(Box::new(NodeStatus {
+        ods: services.config.ods.clone(),
+        name: services.config.name.clone(),
+        network: services.config.network.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started: services.started,
+        now,
+        manifest_version,
+        manifest_expires: trust.manifest().expires,
+        beacon_age,
+        members: u32::try_from(trust.manifest().members.len()).unwrap_or(u32::MAX),
+        connected: u32::try_from(sessions.len()).unwrap_or(u32::MAX),
+        certificate_expires: services.own.certificate_expires(),
+        binding_expires: services.own.binding_expires(),
+        peer_id: services.peers.handle.local_peer().to_string(),
+        listen: texts(services.peers.handle.listen_addresses()),
+        desk_peer_id: services.desk.handle.local_peer().to_string(),
+        desk_listen: texts(services.desk.handle.listen_addresses()),
+        log_size: services.audit.size(),
+        data_to: records::data_to(&services.database).map_err(failed)?,
+        outbox: crate::delivery::waiting(services).map_err(failed)?,
+        warnings: crate::upkeep::warnings(services, now),
+    })))
+}
+
+fn peers(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
+    let trust = services.trust();
+    let members = trust.manifest().members.iter().filter(|m| m.ods != services.config.ods);
+    let line = |member: &careweave_certs::manifest::Member| {
+        let known = services.directory.get(&member.ods, now);
+        let session = known.as_ref().and_then(|k| services.peers.sessions.get(&k.peer));
+        PeerLine {
+            ods: member.ods.clone(),
+            name: member.name.clone(),
+            peer_id: known.as_ref().map(|k| k.peer.to_string()),
+            addresses: known.iter().flat_map(|k| &k.addresses).map(ToString::to_string).collect(),
+            connected: known.as_ref().is_some_and(|k| is_connected(services, k)),
+            skew: match session {
+                Some(Session::Node(node)) => Some(node.identity.clock_ahead()),
+                _ => None,
+            },
+            cause: known.as_ref().and_then(|k| services.gate_cause(&k.peer)).map(|c| c.to_string()),
+        }
+    };
+    Ok(DeskReply::Peers(members.map(line).collect()))
+}
+
+async fn log_page(services: &Arc<Services>, from: u64, count: u32) -> Result<DeskReply, DeskReply> {
+    let audit = services.audit.clone();
+    let keyring = Keyring(services.database.clone());
+    blocking(move || audit.page(from, u64::from(count.min(PAGE_MAX)), Some(&keyring))).await.map(DeskReply::Log)
+}
+
+/// What the log says about one query: to its own asker what they did, to an auditor everything.
+async fn explain(services: &Arc<Services>, person: &StaffCredential, query: QueryId) -> Result<DeskReply, DeskReply> {
+    let auditor = permitted(person, Scope::Audit).is_ok();
+    let (person, services) = (person.clone(), Arc::clone(services));
+    blocking(move || {
+        let mut entries: Vec<LogEntry> = Vec::new();
+        let mut replayed = None;
+        for index in services.audit.by_query(&query)? {
+            let LogPage { entries: found, .. } =
+                services.audit.page(index, 1, Some(&Keyring(services.database.clone())))?;
+            for mut entry in found {
+                let EntryContent::Present { details, patient, .. } = &mut entry.content else { continue };
+                let Ok(details) = cbor::from_own::<AuditEntry>(details) else { continue };
+                let own = details.actor.as_ref().is_some_and(|a| a.ods == person.ods && a.person == person.person);
+                if !(auditor || own) {
+                    continue;
+                }
+                replayed = replay(&services, &details).or(replayed);
+                // The number is known to whoever asked; nobody else needs it to understand the decision.
+                if !auditor {
+                    *patient = None;
+                }
+                entries.push(entry);
+            }
+        }
+        Ok::<_, crate::audit::AuditError>(DeskReply::Explanation(Explanation { entries, replayed }))
+    })
+    .await
+}
+
+/// Decides again what an entry says was decided, cell by cell. `None` where there is nothing to decide again or the policy
+/// bundle has changed since.
+fn replay(services: &Services, entry: &AuditEntry) -> Option<bool> {
+    let (actor, purpose) = (entry.actor.as_ref()?, entry.purpose?);
+    if entry.kind != EntryKind::Decision || entry.cells.is_empty() || entry.policy != Some(services.policy.digest()) {
+        return None;
+    }
+    let own = entry.asker.as_ref() == Some(&services.config.ods);
+    let asker = Asker { group: actor.group, ods: actor.ods.clone(), own_organisation: own };
+    let objection = Objection::ALL.into_iter().find(|o| entry.objection.as_deref() == Some(o.as_str()));
+    let situation = Situation {
+        relationships: entry.evidence.clone(),
+        objection: objection.unwrap_or_default(),
+        deceased: entry.deceased,
+        ..Situation::new(purpose)
+    };
+    let same = |cell: &careweave_protocol::audit::CellDecision| {
+        let again = services.policy.decide(&asker, &situation, &Cell::new(cell.category, cell.labels));
+        again.access.as_str() == cell.access
+    };
+    Some(entry.cells.iter().all(same))
+}
+
+async fn publish(
+    services: &Arc<Services>,
+    person: &StaffCredential,
+    document: GovernanceDocument,
+) -> Result<DeskReply, DeskReply> {
+    let kind = match &document {
+        GovernanceDocument::Manifest(_) => "manifest",
+        GovernanceDocument::Suspension(_) => "suspension",
+        GovernanceDocument::StaffRevocation { .. } => "staff-revocation",
+        GovernanceDocument::Beacon(_) => "beacon",
+    };
+    let new = services.take_in(&document).await.map_err(failed)?;
+    let outcome = if new { "taken in" } else { "already known" };
+    services.admin("published", Some(person), format!("{kind}: {outcome}")).await;
+    Ok(DeskReply::Published(outcome.to_owned()))
+}
+
+async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, DeskReply> {
+    tokio::task::spawn_blocking(work).await.map_err(failed)?.map_err(failed)
+}
+
+fn failed(error: impl std::fmt::Display) -> DeskReply {
+    DeskReply::Failed(error.to_string())
+}

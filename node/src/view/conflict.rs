@@ -1,0 +1,89 @@
+//! Building a conflict: every side with its source, the newest marked as newest, no winner picked.
+
+use careweave_protocol::desk::view::{Conflict, ConflictEntry};
+use careweave_protocol::desk::warning::Warning;
+use careweave_protocol::record::Category;
+
+use super::dates;
+use super::row::Entry;
+
+/// What a conflict is about.
+pub struct Subject<'a> {
+    /// The warning that names it.
+    pub warning: Warning,
+    /// Where.
+    pub category: Category,
+    /// Its stable kind.
+    pub kind: &'a str,
+    /// Substance, allergen, problem or document.
+    pub name: &'a str,
+}
+
+/// Puts a conflict together.
+#[must_use]
+pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
+    let mut sides = sides.to_vec();
+    sides.sort_by_key(|entry| dates::newest_first(&entry.row));
+    let newest = sides.first().and_then(|entry| dates::listed_by(&entry.row)).map(|date| date.from);
+    let entries = sides.iter().map(|entry| {
+        let row = &entry.row;
+        ConflictEntry {
+            source: row.source.clone(),
+            resource_type: row.resource_type.clone(),
+            id: row.id.clone(),
+            text: row.text.clone(),
+            status: row.status.clone(),
+            dose: row.dose.clone(),
+            severity: row.severity.clone(),
+            date: row.date.clone().or_else(|| row.recorded.clone()),
+            date_shown: row.date_shown.clone(),
+            newest: newest.is_some() && dates::listed_by(row).map(|date| date.from) == newest,
+        }
+    });
+    Conflict {
+        id: subject.warning.id().to_owned(),
+        category: subject.category,
+        kind: subject.kind.to_owned(),
+        subject: subject.name.to_owned(),
+        text: subject.warning.text().to_owned(),
+        entries: entries.collect(),
+    }
+}
+
+/// Groups entries of one concept: those that share a code, or whose `name` is the same. Gives each its group's first index.
+#[must_use]
+pub fn by_concept(entries: &[&Entry], name: impl Fn(&Entry) -> String) -> Vec<Vec<usize>> {
+    let mut groups: Vec<(Vec<(String, String)>, Vec<String>, Vec<usize>)> = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let codes: Vec<(String, String)> =
+            entry.row.codings.iter().map(|c| (c.system.clone(), c.code.clone())).collect();
+        let name = name(entry);
+        let fits = |group: &(Vec<(String, String)>, Vec<String>, Vec<usize>)| {
+            group.0.iter().any(|code| codes.contains(code)) || (!name.is_empty() && group.1.contains(&name))
+        };
+        // One entry can tie several groups together.
+        let (tied, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(fits);
+        let mut group = (codes, vec![name], vec![index]);
+        for (codes, names, members) in tied {
+            group.0.extend(codes);
+            group.1.extend(names);
+            group.2.extend(members);
+        }
+        group.2.sort_unstable();
+        groups = apart;
+        groups.push(group);
+    }
+    let mut members: Vec<Vec<usize>> = groups.into_iter().map(|group| group.2).collect();
+    members.sort();
+    members
+}
+
+/// Marks the newest dated row of each group of two or more.
+pub fn mark_newest(entries: &mut [&mut Entry]) {
+    let newest = entries.iter().filter_map(|entry| dates::listed_by(&entry.row)).map(|date| date.from).max();
+    if newest.is_some() && entries.len() > 1 {
+        for entry in entries {
+            entry.row.newest = dates::listed_by(&entry.row).map(|date| date.from) == newest;
+        }
+    }
+}
