@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-stop test check bench fmt doc
+.PHONY: help setup components demo demo-stop test check bench fmt doc
 
 # Outside the tree, so that removing the clone or the demonstration keeps twelve minutes of RocksDB compilation.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/careweave/target
@@ -32,7 +32,7 @@ setup:
 	for package in $(PACKAGES); do \
 	  case $$package in \
 	    libclang-dev) dpkg -s libclang-dev >/dev/null 2>&1 || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
-	      || ldconfig -p 2>/dev/null | grep -q 'libclang' || missing="$$missing $$package" ;; \
+	      || ldconfig -p 2>/dev/null | grep 'libclang[-0-9.]*so' >/dev/null || missing="$$missing $$package" ;; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package" ;; \
 	  esac; \
 	done; \
@@ -50,6 +50,16 @@ setup:
 	echo "setup: installing with apt:$$missing"; \
 	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
+# Parts of the toolchain that a minimal installation leaves out.
+components:
+	@for component in fmt clippy; do \
+	  cargo $$component --version >/dev/null 2>&1 && continue; \
+	  name=$${component/fmt/rustfmt}; \
+	  command -v rustup >/dev/null || { echo "components: $$name is missing, and there is no rustup to add it" >&2; exit 1; }; \
+	  echo "components: adding $$name with rustup"; \
+	  rustup component add $$name; \
+	done
+
 # The same profile and packages as the tests use: with any other choice of either, RocksDB would be compiled a second time.
 demo: setup
 	cargo build --workspace --bins
@@ -60,7 +70,7 @@ demo-stop:
 	else echo 'demo-stop: the demonstration was never built here, so nothing runs'; fi
 
 # Cheap checks first; the tests last, so that their summary is what stands at the end.
-test: setup
+test: setup components
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
@@ -71,7 +81,7 @@ test: setup
 	@if command -v cargo-nextest >/dev/null; then echo 'test: with cargo nextest'; cargo nextest run --workspace; \
 	else echo 'test: with cargo test (cargo-nextest is not installed)'; cargo test --workspace --lib --bins --tests; fi
 
-check: setup
+check: setup components
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-nextest >/dev/null; then \
@@ -82,7 +92,7 @@ check: setup
 bench: setup
 	cargo bench -p careweave-tests
 
-fmt:
+fmt: components
 	cargo fmt --all
 
 doc: setup

@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -76,13 +77,16 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
 /// # Errors
 /// When it cannot be written; the old file is then untouched.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateFileError> {
+    // A name of its own for each writer: two programs that replace the same file must not rename each other's half of it.
+    let number = REPLACEMENTS.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(format!(".{}-{number}.new", std::process::id()));
     let fresh = path.with_file_name(name);
-    let written = remove_if_present(&fresh)
-        .and_then(|()| write_new(&fresh, bytes))
-        .and_then(|()| fs::rename(&fresh, path))
-        .and_then(|()| sync_parent(path));
+    let written = write_new(&fresh, bytes).and_then(|()| fs::rename(&fresh, path)).and_then(|()| sync_parent(path));
+    if written.is_err() {
+        // Whatever is left of it is of no use to anybody; the first error is the one to tell.
+        drop(fs::remove_file(&fresh));
+    }
     written.map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })
 }
 
@@ -111,12 +115,8 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_if_present(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
+/// Tells replacements by one process apart.
+static REPLACEMENTS: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
 mod tests {

@@ -84,7 +84,7 @@ pub enum StaffError {
 /// A request is made before the person's machine knows any network, so it is signed for this one.
 const REQUEST_NETWORK: &str = "staff-request";
 /// A register of the largest trust: 20,000 staff with two credentials each at about 200 bytes.
-const REGISTER_MAX: usize = 8 * 1024 * 1024;
+pub const REGISTER_MAX: usize = 8 * 1024 * 1024;
 
 impl Document for StaffRequest {
     const CONTEXT: &'static str = "careweave staff request 1";

@@ -11,6 +11,7 @@ mod saved;
 pub use eligibility::Eligibility;
 pub use notices::{BeaconNews, NoticeError};
 pub use peer::PeerIdentity;
+pub use saved::TRUST_MAX;
 
 use std::collections::BTreeMap;
 

@@ -1,16 +1,24 @@
 //! All of the command line, as clap reads it.
 
 pub mod audit;
+pub mod cert;
 pub mod clinical;
+pub mod governance;
+pub mod node_init;
 pub mod operate;
+pub mod staff;
+pub mod values;
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use audit::AuditCommand;
+use cert::CertCommand;
 use clinical::{DirectoryArgs, EmergencyArgs, ExplainArgs, ViewArgs};
+use governance::GovCommand;
 use operate::{CompletionsArgs, ImportArgs, ManArgs, NodeCommand};
+use staff::{AgentArgs, LoginArgs, StaffCommand};
 
 /// Sees one patient's records from every organisation of the network that holds some, and runs the network.
 #[derive(Debug, Parser)]
@@ -26,6 +34,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Directory with your node's address, network, staff key and credential
     #[arg(long, global = true, value_name = "DIR", env = "CAREWEAVE_PROFILE")]
@@ -69,6 +78,23 @@ pub enum Command {
     /// Read and check the own node's audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Unlock your staff key until it has been idle for a while
+    Login(LoginArgs),
+    /// Lock your staff key again
+    #[command(after_help = "Examples:\n  careweave logout")]
+    Logout,
+    /// Ask for, issue and revoke staff credentials
+    #[command(subcommand)]
+    Staff(StaffCommand),
+    /// Look after the organisation's certificate
+    #[command(subcommand)]
+    Cert(CertCommand),
+    /// Run the governance office
+    #[command(subcommand)]
+    Gov(GovCommand),
+    /// Keep an unlocked key for `login`
+    #[command(hide = true)]
+    Agent(AgentArgs),
     /// Print shell completions
     Completions(CompletionsArgs),
     /// Write man pages

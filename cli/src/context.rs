@@ -47,13 +47,14 @@ impl Context {
         drop(writeln!(std::io::stderr(), "{text}"));
     }
 
-    /// Asks a question on the terminal and gives the line typed, without surrounding blanks.
+    /// Asks on the terminal and gives the line typed, without surrounding blanks.
     ///
     /// # Errors
-    /// [`CliError::usage`] with `hint` where nobody can be asked, and when input has ended.
-    pub fn ask(&self, question: &str, hint: &str) -> Result<String, CliError> {
+    /// [`CliError::usage`] saying what is `missing`, with the hint, where nobody can be asked and when input has ended.
+    pub fn ask(&self, question: &str, missing: &str, hint: &str) -> Result<String, CliError> {
+        let unanswered = || CliError::usage(missing).hint(hint);
         if !self.interactive {
-            return Err(CliError::usage(format!("{} is needed", question.to_lowercase())).hint(hint));
+            return Err(unanswered());
         }
         let mut stderr = std::io::stderr();
         // A terminal that cannot show the question cannot be asked; reading then ends the command.
@@ -61,7 +62,7 @@ impl Context {
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
             Ok(read) if read > 0 => Ok(line.trim().to_owned()),
-            _ => Err(CliError::usage(format!("{} is needed", question.to_lowercase())).hint(hint)),
+            _ => Err(unanswered()),
         }
     }
 
@@ -72,12 +73,13 @@ impl Context {
     pub fn ask_for<T>(
         &self,
         question: &str,
+        missing: &str,
         hint: &str,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<T, CliError> {
-        let mut wrong = String::new();
+        let mut wrong = missing.to_owned();
         for _ in 0..QUESTION_TRIES {
-            match read(&self.ask(question, hint)?) {
+            match read(&self.ask(question, missing, hint)?) {
                 Ok(answer) => return Ok(answer),
                 Err(reason) => {
                     self.note(&reason);

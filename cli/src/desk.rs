@@ -90,6 +90,9 @@ impl Desk {
         if desk.node.manifest_version() > desk.trust.version() {
             desk.advance_trust(now).await?;
         }
+        if ctx.verbose {
+            ctx.note(&format!("connected to {} under manifest {}", desk.organisation, desk.trust.version()));
+        }
         Ok(desk)
     }
 

@@ -5,6 +5,7 @@
 pub mod evidence;
 pub mod fetch;
 pub mod locate;
+pub mod receive;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use self::fetch::{Answer, FetchError};
+use self::fetch::FetchError;
+use self::receive::Answer;
 use crate::answer::authenticate::fresh;
 use crate::answer::header::Verdict;
 use crate::answer::judge::{self, Judged, Question, Withheld};
@@ -262,7 +264,7 @@ fn read_own(
 ) -> Result<Vec<SourceRecord>, records::ReadError> {
     let mut records = Vec::with_capacity(permit.selected().len());
     records::read(&services.database, permit, patient, |selected, body| {
-        if let Some(body) = fetch::unpack(&body) {
+        if let Some(body) = receive::unpack(&body) {
             records.push(SourceRecord { category: selected.category, form: selected.form, body });
         }
         std::ops::ControlFlow::Continue(())

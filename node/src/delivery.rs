@@ -25,7 +25,7 @@ use crate::audit::{Append, AppendError};
 use crate::net::gate::NodeSession;
 use crate::net::{ConnectError, ExchangeStream, FrameError, FramedStream, OpenError, Protocol};
 use crate::services::Services;
-use crate::store::database::{Family, Row, StoreError};
+use crate::store::database::{Family, Put, StoreError};
 
 /// How long acknowledgements gather before they leave together.
 const GATHER: Duration = Duration::from_millis(500);
@@ -101,7 +101,7 @@ pub fn keep(
     holder: &OdsCode,
     item: &Acknowledgement,
     header: &Verified<AnswerHeader>,
-) -> Result<Vec<Row>, StoreError> {
+) -> Result<Vec<Put>, StoreError> {
     let log = &services.database.keys().log;
     let receipt_key = key(HEADER, holder, item.query_id.as_bytes());
     let receipt = log.seal(Family::Receipts, &receipt_key, header.signed().as_bytes())?;

@@ -180,7 +180,11 @@ async fn identify(
 
 fn status(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
     let (manifest_version, beacon_age) = services.trust_age(now);
-    let trust = services.trust();
+    // Read once and let go: a second read while a writer waits would wait for ever.
+    let (manifest_expires, members) = {
+        let trust = services.trust();
+        (trust.manifest().expires, trust.manifest().members.len())
+    };
     let sessions = services.peers.sessions.all();
     let texts = |addresses: Vec<libp2p::Multiaddr>| addresses.iter().map(ToString::to_string).collect();
     Ok(DeskReply::Status(Box::new(NodeStatus {
@@ -191,9 +195,9 @@ fn status(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
         started: services.started,
         now,
         manifest_version,
-        manifest_expires: trust.manifest().expires,
+        manifest_expires,
         beacon_age,
-        members: u32::try_from(trust.manifest().members.len()).unwrap_or(u32::MAX),
+        members: u32::try_from(members).unwrap_or(u32::MAX),
         connected: u32::try_from(sessions.len()).unwrap_or(u32::MAX),
         certificate_expires: services.own.certificate_expires(),
         binding_expires: services.own.binding_expires(),

@@ -198,7 +198,12 @@ async fn accept(services: Arc<Services>, role: EndpointRole, mut events: mpsc::R
                     };
                     let outcome = gate.authenticate(&services, peer, connection, side, stream).await;
                     let cause = match outcome {
-                        Ok(_) => None,
+                        Ok(session) => {
+                            if let Session::Node(node) = session {
+                                services.take_in_revocation(&node.identity).await;
+                            }
+                            None
+                        }
                         Err(GateError::Refused(cause) | GateError::RefusedByPeer(cause)) => {
                             tracing::warn!(%peer, %cause, "connection refused");
                             Some(cause)

@@ -54,6 +54,7 @@ pub async fn run(services: Arc<Services>, mut changes: mpsc::Receiver<Change>) {
                     sign_beacon(&services).await;
                     beacon_at = Instant::now() + BEACON_EVERY;
                 }
+                services.reload().await;
                 let reached = reach(&services).await;
                 sweep(&services).await;
                 if let Err(error) = keep_time(&services).await {

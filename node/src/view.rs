@@ -245,7 +245,7 @@ fn arrange(entries: &mut Vec<Entry>) {
         match category {
             Category::Medications => medicines::arrange(&mut members),
             Category::Problems => problems::arrange(&mut members),
-            Category::Allergies => allergies::arrange(&mut members.iter_mut().collect::<Vec<_>>()),
+            Category::Allergies => allergies::arrange(&mut members),
             _ => {}
         }
         entries.extend(members);

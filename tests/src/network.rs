@@ -47,7 +47,8 @@ pub struct Network {
     organisations: Vec<&'static Organisation>,
     addresses: BTreeMap<&'static str, Addresses>,
     processes: Mutex<BTreeMap<&'static str, Process>>,
-    profiles: Mutex<()>,
+    /// One at a time at each organisation, whose register of credentials is one file.
+    hiring: BTreeMap<&'static str, Mutex<()>>,
     /// `None` for a network that outlives this program.
     guardian: Option<Guardian>,
 }
@@ -114,21 +115,26 @@ impl Network {
     /// When it cannot be made.
     pub fn profile(&self, name: &str) -> Result<PathBuf, NetworkError> {
         let directory = self.layout.profile(name);
-        let making = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
         if !directory.join(INSTALLED).is_file() {
             let staff = Staff::named(name).ok_or_else(|| NetworkError::NoSuch(name.to_owned()))?;
             self.hire(&staff)?;
         }
-        drop(making);
         Ok(directory)
     }
 
-    /// Makes the profile of somebody who is not as the others are.
+    /// Makes somebody's profile, unless it is there.
     ///
     /// # Errors
     /// As the commands do.
     pub fn hire(&self, staff: &Staff) -> Result<(), NetworkError> {
-        setup::staff(&self.commands, &self.layout, staff, self.addresses(&staff.ods)?)
+        let addresses = self.addresses(&staff.ods)?;
+        let hiring = self.hiring.get(staff.ods.as_str()).ok_or_else(|| NetworkError::NoSuch(staff.ods.clone()))?;
+        let hiring = hiring.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.layout.profile(&staff.profile()).join(INSTALLED).is_file() {
+            setup::staff(&self.commands, &self.layout, staff, addresses)?;
+        }
+        drop(hiring);
+        Ok(())
     }
 
     /// Starts a node that is not running and waits until it serves.
@@ -160,6 +166,23 @@ impl Network {
     /// When it is not running.
     pub fn kill(&self, ods: &str) -> Result<(), NetworkError> {
         self.end(ods, Process::kill)
+    }
+
+    /// Has a running node read again what can change while it runs (SIGHUP).
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn reload(&self, ods: &str) -> Result<(), NetworkError> {
+        let pid = self.processes().get(ods).map(Process::pid);
+        process::signal("HUP", pid.ok_or_else(|| NetworkError::NoSuch(format!("running {ods}")))?)
+    }
+
+    /// Gives a node that is not running another member to ask first.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn bootstrap(&self, ods: &str, address: &str) -> Result<(), NetworkError> {
+        setup::edit_bootstrap(&self.layout.node(ods).join("node.toml"), address)
     }
 
     /// What a node has logged since it was last started.
@@ -293,10 +316,10 @@ impl Builder {
             programs,
             layout,
             commands,
+            hiring: self.organisations.iter().map(|organisation| (organisation.ods, Mutex::default())).collect(),
             organisations: self.organisations,
             addresses,
             processes: Mutex::default(),
-            profiles: Mutex::default(),
             guardian,
         })
     }

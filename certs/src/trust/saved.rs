@@ -21,7 +21,7 @@ struct Saved {
 }
 
 /// Longest saved trust: as long as an enrolment, and the notices.
-pub(crate) const TRUST_MAX: usize = crate::enrolment::ENROLMENT_MAX + 64 * 1024 * 1024;
+pub const TRUST_MAX: usize = crate::enrolment::ENROLMENT_MAX + 64 * 1024 * 1024;
 
 impl Trust {
     /// The saved form.

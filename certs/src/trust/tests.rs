@@ -225,8 +225,7 @@ fn attestations_of_strangers_and_about_others_do_not_count() {
 
 #[test]
 fn staleness_is_graded_by_purpose() {
-    let mut network = Network::new(&["R9A"]);
-    network.now = network.now.before(Duration::ZERO);
+    let network = Network::new(&["R9A"]);
     let (trust, r9a, now) = (trust(&network), &network.organisations[0], network.now);
     let peer = trust.check_node(&network.hello(r9a), r9a.node(), EndpointRole::Peer, now).unwrap();
     let person = credential(&network, r9a, far());

@@ -4,9 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::node_init::NodeInitArgs;
+
 /// `careweave node`.
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
+    /// Make a node directory: configuration, keys, and the request for the governance office
+    Init(Box<NodeInitArgs>),
     /// Show the state of the own node
     #[command(after_help = "Examples:\n  careweave node status\n  careweave node status -o json | jq .warnings")]
     Status,

@@ -14,16 +14,20 @@ use crate::error::{CliError, exit};
 /// # Errors
 /// When stdout cannot be written.
 pub fn run(args: &CompletionsArgs, ctx: &mut Context) -> Result<u8, CliError> {
+    ctx.printer.line(script(args.shell).trim_end())?;
+    Ok(exit::DONE)
+}
+
+fn script(shell: Shell) -> String {
     // Into memory first: the generator does not expect a reader that leaves early.
     let mut script = Vec::new();
     let mut command = Cli::command();
-    match args.shell {
+    match shell {
         Shell::Bash => generate(Bash, &mut command, NAME, &mut script),
         Shell::Zsh => generate(Zsh, &mut command, NAME, &mut script),
         Shell::Fish => generate(Fish, &mut command, NAME, &mut script),
     }
-    ctx.printer.line(String::from_utf8_lossy(&script).trim_end())?;
-    Ok(exit::DONE)
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 const NAME: &str = "careweave";
@@ -31,12 +35,14 @@ const NAME: &str = "careweave";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::plain::plain;
 
     #[test]
-    fn completions_know_the_commands() {
-        let mut script = Vec::new();
-        generate(Bash, &mut Cli::command(), NAME, &mut script);
-        let script = String::from_utf8(script).unwrap();
-        assert!(script.contains("emergency") && script.contains("--deadline"));
+    fn completions_know_the_commands_and_pass_the_printer_unchanged() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let script = script(shell);
+            assert!(script.contains("emergency") && script.contains("deadline"), "{shell:?}");
+            assert_eq!(plain(&script), script, "{shell:?}");
+        }
     }
 }

@@ -178,7 +178,7 @@ mod tests {
             let inputs = files(paths).unwrap();
             inputs.iter().map(|input| input.path.strip_prefix(&root).unwrap().display().to_string()).collect()
         };
-        assert_eq!(names(&[root.clone()]), ["a.ndjson", "b/x.json", "c.json"]);
+        assert_eq!(names(std::slice::from_ref(&root)), ["a.ndjson", "b/x.json", "c.json"]);
         assert_eq!(names(&[root.join("notes.txt"), root.join("b")]), ["notes.txt", "b/x.json"]);
         let missing = files(&[root.join("missing.json")]).unwrap_err();
         assert_eq!((missing.exit, missing.code), (exit::FAILED, "file"));
@@ -189,7 +189,7 @@ mod tests {
     fn a_directory_without_json_is_said_to_have_none() {
         let root = std::env::temp_dir().join(format!("careweave-import-empty-{}", std::process::id()));
         std::fs::create_dir_all(&root).unwrap();
-        assert_eq!(files(&[root.clone()]).unwrap_err().code, "no-files");
+        assert_eq!(files(std::slice::from_ref(&root)).unwrap_err().code, "no-files");
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

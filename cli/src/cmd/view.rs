@@ -26,7 +26,7 @@ use crate::output;
 pub async fn run(args: &ViewArgs, ctx: &mut Context) -> Result<u8, CliError> {
     let number = match args.nhs_number {
         Some(number) => number,
-        None => ctx.ask_for("NHS number", "give the number as the first argument", nhs_number)?,
+        None => ctx.ask_for("NHS number", "the NHS number is needed", NUMBER_HINT, nhs_number)?,
     };
     period(&args.question)?;
     let mut desk = Desk::open(ctx).await?;
@@ -171,6 +171,7 @@ impl Progress {
     }
 }
 
+const NUMBER_HINT: &str = "give the number as the first argument";
 /// What the node may need on top of the deadline: own records, merging, signing, and a slow machine.
 const VIEW_GRACE: Duration = Duration::from_secs(15);
 /// How often the elapsed time moves on.

@@ -107,41 +107,52 @@ fn every_member_once(sources: &[SourceLine], members: &BTreeSet<OdsCode>) -> Res
     if missing.is_empty() { Ok(()) } else { Err(Incomplete::Missing(missing)) }
 }
 
-/// The view may withhold which local organisation is which (restricted whereabouts), but not how many there are or what came of them.
+/// Where whereabouts are restricted, the local organisations are one line without names; what it says must be the sum of theirs.
 fn what_is_shown_is_what_is_signed(view: &View, said: &Completeness) -> Result<(), Incomplete> {
     if view.query_id != said.query_id || view.asker != said.asker || view.as_at.0 != said.as_at || !view.finished {
         return Err(Incomplete::OtherQuery);
     }
-    let (withheld, named): (Vec<_>, Vec<_>) = view.sources.iter().partition(|source| source.ods == WITHHELD);
     let mut shown: BTreeMap<&str, &SourceView> = BTreeMap::new();
-    for source in named {
+    for source in &view.sources {
         if shown.insert(&source.ods, source).is_some() {
             return Err(Incomplete::Disagrees(source.ods.clone()));
         }
     }
-    let mut unnamed: Vec<&str> = Vec::new();
+    let withheld = shown.remove(WITHHELD);
+    let mut unnamed: Vec<&SourceLine> = Vec::new();
     for line in &said.sources {
         match shown.remove(line.ods.as_str()) {
             Some(source) if agrees(source, line, &said.asker) => {}
             Some(_) => return Err(Incomplete::Disagrees(line.ods.to_string())),
-            None => unnamed.push(line.outcome.as_str()),
+            None => unnamed.push(line),
         }
     }
     if let Some(extra) = shown.keys().next() {
         return Err(Incomplete::Disagrees((*extra).to_owned()));
     }
-    let mut hidden: Vec<&str> = withheld.iter().map(|source| source.outcome.as_str()).collect();
-    hidden.sort_unstable();
-    unnamed.sort_unstable();
-    if hidden != unnamed {
-        return Err(Incomplete::Disagrees("the local organisations".to_owned()));
+    match withheld {
+        None if unnamed.is_empty() => {}
+        Some(source) if !unnamed.is_empty() && sums_up(source, &unnamed) => {}
+        _ => return Err(Incomplete::Disagrees("the local organisations".to_owned())),
     }
     let all_replied = said.sources.iter().all(|line| !line.outcome.asked() || line.outcome.replied());
     if view.all_replied == all_replied { Ok(()) } else { Err(Incomplete::Disagrees("whether all replied".to_owned())) }
 }
 
+fn sums_up(source: &SourceView, unnamed: &[&SourceLine]) -> bool {
+    let asked = unnamed.iter().any(|line| line.outcome.asked());
+    let replied = unnamed.iter().all(|line| !line.outcome.asked() || line.outcome.replied());
+    source.asked == asked
+        && source.replied == (asked && replied)
+        && source.ineligible == unnamed.iter().any(|line| ineligible(line))
+        && source.records == unnamed.iter().map(|line| line.records).fold(0, u32::saturating_add)
+}
+
+fn ineligible(line: &SourceLine) -> bool {
+    matches!(&line.outcome, SourceOutcome::Refused(cause) if cause.is_eligibility())
+}
+
 fn agrees(source: &SourceView, line: &SourceLine, asker: &OdsCode) -> bool {
-    let ineligible = matches!(&line.outcome, SourceOutcome::Refused(cause) if cause.is_eligibility());
     source.outcome == line.outcome.as_str()
         && source.own == (line.ods == *asker)
         && source.records == line.records
@@ -149,7 +160,7 @@ fn agrees(source: &SourceView, line: &SourceLine, asker: &OdsCode) -> bool {
         && source.data_to.map(|moment| moment.0) == line.data_to
         && source.asked == line.outcome.asked()
         && source.replied == line.outcome.replied()
-        && source.ineligible == ineligible
+        && source.ineligible == ineligible(line)
 }
 
 fn listed(codes: &[OdsCode]) -> String {

@@ -18,9 +18,15 @@ pub(super) fn sort(reply: DeskReply) -> Result<DeskReply, CliError> {
             Err(CliError::refused(&cause, format!("your node refused: {cause}")).hint(advice(&cause)))
         }
         DeskReply::NotAllowed(scope) => {
-            let message = format!("your credential does not allow this: it needs the scope {scope}");
-            Err(CliError::new(exit::REFUSED, "not-allowed", message)
-                .hint("use the profile of somebody who has it, or ask whoever issues credentials in your organisation"))
+            let error = |message: String| CliError::new(exit::REFUSED, "not-allowed", message);
+            Err(if scope == CLINICAL {
+                error("your role may not look up patients".to_owned())
+                    .hint("whoever issues credentials in your organisation knows which role you have")
+            } else {
+                error(format!("your credential does not allow this: it needs the scope {scope}")).hint(
+                    "use the profile of somebody who has it, or ask whoever issues credentials in your organisation",
+                )
+            })
         }
         DeskReply::NotMatched(reason) => Err(CliError::new(exit::NOT_MATCHED, "not-matched", reason).hint(
             "compare number, birth date and family name with the patient or the source; nothing was asked of others",
@@ -87,6 +93,10 @@ impl From<DeskError> for CliError {
             DeskError::Connect(_) => Self::failed("not-reachable", message)
                 .hint("is `careweaved` running, and is its desk address the one in your profile?"),
             DeskError::Refused(cause) => Self::refused(&cause, message).hint(advice(&cause)),
+            // The own organisation was suspended or left the network: that is standing, not a fault.
+            DeskError::NodeNotTrusted(cause) if cause.is_eligibility() => {
+                Self::refused(&cause, message).hint(advice(&cause))
+            }
             DeskError::NodeNotTrusted(cause) => {
                 Self::failed("node-not-trusted", message).cause(&cause).hint(advice(&cause))
             }
@@ -108,6 +118,9 @@ impl From<DeskError> for CliError {
         }
     }
 }
+
+/// What a node names in place of a scope when a role has no clinical purpose at all.
+const CLINICAL: &str = "clinical";
 
 #[cfg(test)]
 mod tests {
@@ -140,5 +153,7 @@ mod tests {
         assert_eq!(error.cause.as_deref(), Some("TRAINING_LAPSED 2026-11-01"));
         let error = CliError::from(DeskError::NodeNotTrusted(Cause::KeyNotPinned));
         assert_eq!((error.exit, error.code), (1, "node-not-trusted"));
+        let error = CliError::from(DeskError::NodeNotTrusted(Cause::Suspended));
+        assert_eq!((error.exit, error.code), (6, "not-eligible"));
     }
 }

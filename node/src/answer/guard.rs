@@ -14,7 +14,7 @@ use careweave_protocol::time::Timestamp;
 use super::authenticate::Asked;
 use crate::net::gate::NodeSession;
 use crate::services::Services;
-use crate::store::database::{Database, Family, Row, StoreError};
+use crate::store::database::{Database, Family, Put, StoreError};
 
 /// What the guards say.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl Guard {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn remember(&self, services: &Services, asked: &Asked, now: Timestamp) -> Result<Vec<Row>, StoreError> {
+    pub fn remember(&self, services: &Services, asked: &Asked, now: Timestamp) -> Result<Vec<Put>, StoreError> {
         let (query, person) = (asked.query.get(), asked.credential.get());
         let patient = services.database.keys().blind_number(&query.patient.nhs_number);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -110,7 +110,9 @@ impl Directory {
     ) -> Result<bool, AdvertError> {
         let (ods, fresh) = verify(record, network, trust, now)?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.get(&ods).is_some_and(|k| k.issued >= fresh.issued) || known.len() >= MEMBERS_MAX {
+        let stale = known.get(&ods).is_some_and(|k| k.issued >= fresh.issued);
+        let full = known.len() >= MEMBERS_MAX && !known.contains_key(&ods);
+        if stale || full {
             return Ok(false);
         }
         known.insert(ods, fresh);

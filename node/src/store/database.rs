@@ -114,10 +114,7 @@ impl Family {
 pub type Row = (Box<[u8]>, Box<[u8]>);
 
 /// One row to be written: family, key, value as stored.
-pub type Row = (Family, Vec<u8>, Vec<u8>);
-
-/// A row as it was read: key and value.
-pub type Pair = (Box<[u8]>, Box<[u8]>);
+pub type Put = (Family, Vec<u8>, Vec<u8>);
 
 /// Why the store failed.
 #[derive(Debug, Error)]

@@ -4,8 +4,8 @@
 //! The same content again changes nothing; a newer version replaces an older one; an older one arriving later changes nothing.
 //! A file's report is given when everything it counts is on disk.
 //!
-//! [`source`] (document or lines) · [`bundle`] (a Bundle's entries in order) · [`filing`] (one resource) · [`subject`] (whose it
-//! is) · [`person`] (Patients) · [`consent`] (objections) · [`writer`] (batches) · [`reason`] (why an entry is bad).
+//! `source` (document or lines) · `bundle` (a Bundle's entries in order) · `filing` (one resource) · `subject` (whose it
+//! is) · `person` (Patients) · `consent` (objections) · `writer` (batches) · `reason` (why an entry is bad).
 
 mod bundle;
 mod consent;

@@ -1,6 +1,8 @@
 //! Allergies (rule 6): the union of what every source records. No entry is left out, the highest severity is shown with its
 //! source, and "no known allergy" beside an active allergy is a conflict.
 
+use std::cmp::Reverse;
+
 use careweave_protocol::desk::view::{Conflict, Fact};
 use careweave_protocol::desk::warning::Warning;
 use careweave_protocol::record::Category;
@@ -9,15 +11,13 @@ use super::conflict::{Subject, by_concept, conflict};
 use super::row::clinical::severity_rank;
 use super::row::{Activity, Entry};
 
-/// Marks entries that say there is none, and names each entry's allergen.
-pub fn arrange(entries: &mut [&mut Entry]) {
-    for entry in entries {
-        if entry.row.resource_type != "AllergyIntolerance" {
-            continue;
-        }
+/// Marks entries that say there is none, names each entry's allergen, and puts what holds first, worst first.
+pub fn arrange(entries: &mut [Entry]) {
+    for entry in entries.iter_mut().filter(|e| e.row.resource_type == "AllergyIntolerance") {
         entry.row.negated = says_none(entry);
         entry.row.group = Some(if entry.row.negated { "no known allergy".to_owned() } else { allergen(entry) });
     }
+    entries.sort_by_key(|entry| Reverse((stands(entry), rank(entry))));
 }
 
 /// Where sources disagree.
@@ -81,7 +81,7 @@ pub fn key_facts(entries: &[&Entry]) -> Vec<Fact> {
             Some((rank(worst), fact))
         })
         .collect();
-    facts.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+    facts.sort_by_key(|(rank, _)| Reverse(*rank));
     facts.into_iter().map(|(_, fact)| fact).collect()
 }
 

@@ -37,7 +37,7 @@ pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
             severity: row.severity.clone(),
             date: row.date.clone().or_else(|| row.recorded.clone()),
             date_shown: row.date_shown.clone(),
-            newest: newest.is_some() && dates::listed_by(row).map(|date| date.from) == newest,
+            newest: sides.len() > 1 && newest.is_some() && dates::listed_by(row).map(|date| date.from) == newest,
         }
     });
     Conflict {
@@ -50,32 +50,42 @@ pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
     }
 }
 
-/// Groups entries of one concept: those that share a code, or whose `name` is the same. Gives each its group's first index.
+/// Groups entries of one concept: those that share a code, or whose `name` is the same. Gives the indices of each group.
 #[must_use]
 pub fn by_concept(entries: &[&Entry], name: impl Fn(&Entry) -> String) -> Vec<Vec<usize>> {
-    let mut groups: Vec<(Vec<(String, String)>, Vec<String>, Vec<usize>)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
         let codes: Vec<(String, String)> =
-            entry.row.codings.iter().map(|c| (c.system.clone(), c.code.clone())).collect();
+            entry.row.codings.iter().map(|coding| (coding.system.clone(), coding.code.clone())).collect();
         let name = name(entry);
-        let fits = |group: &(Vec<(String, String)>, Vec<String>, Vec<usize>)| {
-            group.0.iter().any(|code| codes.contains(code)) || (!name.is_empty() && group.1.contains(&name))
-        };
         // One entry can tie several groups together.
-        let (tied, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(fits);
-        let mut group = (codes, vec![name], vec![index]);
-        for (codes, names, members) in tied {
-            group.0.extend(codes);
-            group.1.extend(names);
-            group.2.extend(members);
+        let (tied, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.fits(&codes, &name));
+        let mut group = Group { codes, names: vec![name], members: vec![index] };
+        for other in tied {
+            group.codes.extend(other.codes);
+            group.names.extend(other.names);
+            group.members.extend(other.members);
         }
-        group.2.sort_unstable();
+        group.members.sort_unstable();
         groups = apart;
         groups.push(group);
     }
-    let mut members: Vec<Vec<usize>> = groups.into_iter().map(|group| group.2).collect();
+    let mut members: Vec<Vec<usize>> = groups.into_iter().map(|group| group.members).collect();
     members.sort();
     members
+}
+
+/// One concept in the making.
+struct Group {
+    codes: Vec<(String, String)>,
+    names: Vec<String>,
+    members: Vec<usize>,
+}
+
+impl Group {
+    fn fits(&self, codes: &[(String, String)], name: &String) -> bool {
+        self.codes.iter().any(|code| codes.contains(code)) || (!name.is_empty() && self.names.contains(name))
+    }
 }
 
 /// Marks the newest dated row of each group of two or more.

@@ -65,9 +65,19 @@ pub fn row_shown(row: &Row, zone: &str) -> String {
     });
     let raw = || texts.iter().find_map(|(text, _)| Some(format!("undated ({})", text.as_deref()?)));
     let start = readable.or_else(raw).unwrap_or_else(|| "undated".to_owned());
-    match row.date_end.as_deref() {
-        Some(end) if row.date.is_some() && shown(end, zone) != start => format!("{start} to {}", shown(end, zone)),
-        _ => start,
+    let Some(end) = row.date_end.as_deref().filter(|_| row.date.is_some()).map(|end| shown(end, zone)) else {
+        return start;
+    };
+    if end == start {
+        return start;
+    }
+    // Within one day the end is only its time: `05-Oct-2026 10:20 to 11:20 BST`.
+    match (start.split_once(' '), end.split_once(' ')) {
+        (Some((day, from)), Some((last, to))) if day == last && start.contains(':') => {
+            let from = from.split_once(' ').map_or(from, |(time, zone)| if to.ends_with(zone) { time } else { from });
+            format!("{day} {from} to {to}")
+        }
+        _ => format!("{start} to {end}"),
     }
 }
 
@@ -121,6 +131,15 @@ mod tests {
             (row(Some("2026-07-02T09:00:00Z"), None, None), "02-Jul-2026 10:00 BST"),
             (row(Some("2026-07-02T09:00:00"), None, None), "02-Jul-2026"),
             (row(Some("2026-07-01"), Some("2026-07-03"), None), "01-Jul-2026 to 03-Jul-2026"),
+            (row(Some("2026-10-05T09:20:00Z"), Some("2026-10-05T10:20:00Z"), None), "05-Oct-2026 10:20 to 11:20 BST"),
+            (
+                row(Some("2026-10-24T23:50:00Z"), Some("2026-10-25T01:10:00Z"), None),
+                "25-Oct-2026 00:50 BST to 01:10 GMT",
+            ),
+            (
+                row(Some("2026-10-05T09:20:00Z"), Some("2026-10-12T10:20:00Z"), None),
+                "05-Oct-2026 10:20 BST to 12-Oct-2026 11:20 BST",
+            ),
             (row(None, None, None), "undated"),
             (row(Some("last spring"), None, None), "undated (last spring)"),
         ] {

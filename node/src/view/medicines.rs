@@ -21,7 +21,7 @@ use super::row::{Activity, Entry};
 
 /// Names the substances of each entry, resolves references to `Medication` entries of the same source, marks the newest of each
 /// substance, and puts the list in order: what somebody takes first, then by substance, product and route, newest first.
-pub fn arrange(entries: &mut Vec<Entry>) {
+pub fn arrange(entries: &mut [Entry]) {
     resolve_references(entries);
     for entry in entries.iter_mut() {
         entry.row.group = Some(ingredients(entry).join(" + "));

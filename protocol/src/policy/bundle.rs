@@ -16,7 +16,7 @@ use crate::identity::StaffGroup;
 use crate::policy::decide::{Answer, Refusal};
 use crate::policy::decision::Basis;
 use crate::policy::lint::{ID_MAX, Linted, lint};
-use crate::policy::words::{Verb, Words};
+use crate::policy::words::{Asked, Verb, Words};
 use crate::query::Purpose;
 
 /// The baseline bundle every network starts from: the access table of the vocabulary. An organisation's bundle is this text with its
@@ -161,10 +161,9 @@ impl PolicyBundle {
     }
 
     fn assemble(text: &str, schema: &Schema, linted: Linted) -> Result<Self, BundleError> {
-        let words = |e| BundleError::Words(Box::new(e));
         let actions = schema.action_entities().map_err(|e| BundleError::Actions(Box::new(e)))?;
         let mut questions = HashMap::new();
-        for (verb, name, action, resource) in Verb::questions().map_err(words)? {
+        for Asked { verb, name, action, resource } in Verb::questions().map_err(BundleError::Words)? {
             let relevant: Vec<_> =
                 linted.policies.iter().filter(|p| can_apply(p, &action, &resource, &actions)).cloned().collect();
             let can_be_permitted = relevant.iter().any(|p| p.effect() == Effect::Permit);
@@ -173,7 +172,7 @@ impl PolicyBundle {
         }
         let mut bundle = Self {
             digest: Digest::of(&[text.as_bytes()]),
-            words: Words::new().map_err(words)?,
+            words: Words::new().map_err(BundleError::Words)?,
             authorizer: Authorizer::new(),
             actions,
             questions,

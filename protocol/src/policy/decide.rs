@@ -59,7 +59,8 @@ impl PolicyBundle {
             grant: situation.break_glass.is_some(),
             granted: situation.break_glass.as_ref().is_some_and(|categories| categories.contains(&cell.category)),
             case_number: situation.case_number,
-            cell: *cell,
+            rows: cell.rows(),
+            sent: cell.sent_to_asker,
         }
     }
 
@@ -98,7 +99,8 @@ impl PolicyBundle {
             grant: true,
             granted: true,
             case_number: true,
-            cell: Cell::new(category, Labels::NONE),
+            rows: Cell::new(category, Labels::NONE).rows(),
+            sent: false,
         };
         let mut decision = self.decide_key(&key);
         if decision.basis == Basis::OwnOrganisationOnly {
@@ -112,17 +114,16 @@ impl PolicyBundle {
     fn weigh(&self, key: &DecisionKey, alert: &mut bool) -> Result<(Access, Vec<String>), Refusal> {
         let (group, purpose) = (key.group, key.purpose.as_str());
         let granted = self.use_purpose(group, key.purpose)?;
-        let context = self.words.context(key).map_err(|_| Refusal::unknowable())?;
+        let context = self.words.context(key).ok_or_else(Refusal::unknowable)?;
         *alert = self.ask(Verb::Alert, purpose, group, &context).inspect_err(|_| *alert = true)?.allowed;
 
         let opened = self.ask(Verb::OpenRecord, purpose, group, &context)?;
         if !opened.allowed {
             return Err(self.forbidden(opened.policies));
         }
-        let rows = key.cell.rows();
-        match self.level(&rows, group, &context)? {
+        match self.level(&key.rows, group, &context)? {
             Level::Permitted(access, policies) => Ok((access, [granted, &opened.policies, &policies].concat())),
-            Level::Closed(forbids) if forbids.is_empty() => Err(self.what_would_open(key, &rows)?),
+            Level::Closed(forbids) if forbids.is_empty() => Err(self.what_would_open(key)?),
             Level::Closed(forbids) => Err(self.forbidden(forbids)),
         }
     }
@@ -185,12 +186,12 @@ impl PolicyBundle {
     }
 
     /// The reason a record stays closed that nothing forbids: what would have opened it, or else that nothing does.
-    fn what_would_open(&self, key: &DecisionKey, rows: &[&'static str]) -> Result<Refusal, Refusal> {
+    fn what_would_open(&self, key: &DecisionKey) -> Result<Refusal, Refusal> {
         let with_grant = DecisionKey { purpose: Purpose::Btg, grant: true, granted: true, ..key.clone() };
-        let when_sent = DecisionKey { cell: Cell { sent_to_asker: true, ..key.cell }, ..key.clone() };
+        let when_sent = DecisionKey { sent: true, ..key.clone() };
         for (basis, instead) in [(Basis::BreakGlassOnly, with_grant), (Basis::OnlyWhatWasSent, when_sent)] {
-            let context = self.words.context(&instead).map_err(|_| Refusal::unknowable())?;
-            if let Level::Permitted(_, policies) = self.level(rows, key.group, &context)? {
+            let context = self.words.context(&instead).ok_or_else(Refusal::unknowable)?;
+            if let Level::Permitted(_, policies) = self.level(&key.rows, key.group, &context)? {
                 return Ok(Refusal { basis, policies });
             }
         }

@@ -61,7 +61,7 @@ pub struct Cell {
 }
 
 /// Everything a decision of one bundle depends on, so also the key under which a decision may be kept: two equal keys have equal
-/// decisions. Made by [`crate::policy::PolicyBundle::key`].
+/// decisions. Labels of the same row are the same to it. Made by [`crate::policy::PolicyBundle::key`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DecisionKey {
     pub(super) group: StaffGroup,
@@ -76,7 +76,9 @@ pub struct DecisionKey {
     pub(super) grant: bool,
     pub(super) granted: bool,
     pub(super) case_number: bool,
-    pub(super) cell: Cell,
+    /// The category's row first.
+    pub(super) rows: Vec<&'static str>,
+    pub(super) sent: bool,
 }
 
 impl Situation {

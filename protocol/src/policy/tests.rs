@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use cedar_policy::{Authorizer, Context, PolicySet, Request};
@@ -6,7 +6,7 @@ use cedar_policy::{Authorizer, Context, PolicySet, Request};
 use crate::identity::StaffGroup;
 use crate::policy::bundle::schema;
 use crate::policy::lint::lint;
-use crate::policy::words::Verb;
+use crate::policy::words::{Asked, Verb};
 use crate::policy::{
     Access, Asker, BASELINE, Basis, BundleError, Cell, Decision, DecisionKey, Objection, PolicyBundle, Situation,
 };
@@ -41,7 +41,7 @@ fn every_group_category_label_purpose_and_relationship_is_decided_as_the_table_s
 fn every_other_circumstance_is_decided_as_the_rules_say() {
     let (bundle, oracle) = (PolicyBundle::baseline().unwrap(), Oracle::new());
     let mut random = Random(0x5eed);
-    let (checked, wrong) = compare(&bundle, &oracle, (0..150_000).map(|_| random.case()));
+    let (checked, wrong) = compare(&bundle, &oracle, (0..60_000).map(|_| random.case()));
     println!("{checked} random situations compared with the rules, {} differ", wrong.len());
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
 }
@@ -63,10 +63,10 @@ fn changing_any_one_row_of_the_bundle_is_noticed_by_the_oracle() {
             }
         };
         let list = BASELINE.lines().nth(at + 1).unwrap();
-        let end = list.find("\"].contains").unwrap();
-        let start = list[..end].rfind("Group::").unwrap();
-        let group: StaffGroup = list[start + "Group::\"".len()..end].parse().unwrap();
-        let mutant_list = format!("{}Group::\"FAC{}", &list[..start], &list[end..]);
+        let (groups, condition) = list.split_once("\"].contains").unwrap();
+        let (others, group) = groups.rsplit_once("Group::\"").unwrap();
+        let group: StaffGroup = group.parse().unwrap();
+        let mutant_list = format!("{others}Group::\"FAC\"].contains{condition}");
         let mutant: Vec<_> =
             BASELINE.lines().enumerate().map(|(n, l)| if n == at + 1 { mutant_list.as_str() } else { l }).collect();
         let mutant = PolicyBundle::unvalidated(&mutant.join("\n")).unwrap();
@@ -77,7 +77,6 @@ fn changing_any_one_row_of_the_bundle_is_noticed_by_the_oracle() {
             ..case(group, purpose, cell.category, cell.labels)
         });
         let (_, wrong) = compare(&mutant, &oracle, cases.into_iter());
-        // A home's manager has the cell, and no right to break the glass; the reason given still changes.
         assert!(!wrong.is_empty(), "{row}: {letter} without {group} went unnoticed");
         changed += 1;
     }
@@ -166,7 +165,7 @@ fn leaving_out_policies_by_their_scope_changes_no_answer_and_every_request_follo
     let all = PolicySet::from_policies(lint(&BASELINE.parse().unwrap()).unwrap().policies).unwrap();
     let (authorizer, mut random) = (Authorizer::new(), Random(99));
     let questions = Verb::questions().unwrap();
-    for (verb, name, action, resource) in questions {
+    for Asked { verb, name, action, resource } in questions {
         for _ in 0..6 {
             let case = random.case();
             let mut key = key(&bundle, &case);
@@ -264,31 +263,37 @@ fn what_a_role_may_see_is_told_without_a_patient() {
 }
 
 #[test]
-fn a_decision_takes_microseconds() {
+fn a_decision_takes_less_than_ten_milliseconds_even_unoptimised() {
     let bundle = PolicyBundle::baseline().unwrap();
     let mut random = Random(3);
     let time = |what: &str, keys: &[DecisionKey]| {
-        let rounds = 2_000 / keys.len();
-        let start = Instant::now();
-        for key in (0..rounds).flat_map(|_| keys) {
-            std::hint::black_box(bundle.decide_key(key));
-        }
-        println!("{what}: {:.1} µs", start.elapsed().as_secs_f64() * 1e6 / (rounds * keys.len()) as f64);
+        let batch = || {
+            let start = Instant::now();
+            for key in keys.iter().cycle().take(keys.len().max(100)) {
+                std::hint::black_box(bundle.decide_key(key));
+            }
+            start.elapsed().as_secs_f64() * 1e6 / keys.len().max(100) as f64
+        };
+        let fastest = (0..10).map(|_| batch()).fold(f64::INFINITY, f64::min);
+        println!("{what}: {fastest:.1} µs");
+        assert!(fastest < 10_000.0);
     };
     let gp = case(StaffGroup::Gp, Purpose::Treat, Category::Problems, Labels::NONE);
     time("granted in full", &[key(&bundle, &gp)]);
     let labelled = Case { category: Category::Medications, labels: Labels::NONE.with(Label::Hiv), ..gp };
     time("granted in essentials", &[key(&bundle, &labelled)]);
     time("refused, break-glass only", &[key(&bundle, &Case { category: Category::Problems, ..labelled })]);
-    let mixed: Vec<_> = (0..1_000).map(|_| key(&bundle, &random.case())).collect();
+    let mixed: Vec<_> = (0..500).map(|_| key(&bundle, &random.case())).collect();
     time("random", &mixed);
 }
 
 /// Compares each case with the oracle; how many, and the differences in words.
 fn compare(bundle: &PolicyBundle, oracle: &Oracle, cases: impl Iterator<Item = Case>) -> (usize, Vec<String>) {
-    let (mut checked, mut wrong) = (0, Vec::new());
+    let (mut checked, mut wrong, mut kept) = (0, Vec::new(), HashMap::new());
     for case in cases {
-        let decision = decide(bundle, &case);
+        // Kept as the node keeps them: equal keys have equal decisions.
+        let key = key(bundle, &case);
+        let decision = kept.entry(key).or_insert_with_key(|key| bundle.decide_key(key));
         let (is, should) = ((decision.access, decision.basis, decision.alert), oracle.expect(&case));
         if is != should {
             wrong.push(format!("{is:?} instead of {should:?}: {case:?}, by {:?}", decision.policies));
@@ -390,7 +395,7 @@ impl Random {
     }
 
     fn one_in(&mut self, n: u64) -> bool {
-        self.next() % n == 0
+        self.next().is_multiple_of(n)
     }
 
     /// Group and purpose that fit more often than not, so that most cases get as far as the table.

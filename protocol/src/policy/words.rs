@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use cedar_policy::{
-    Context, ContextCreationError, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression,
-};
+use cedar_policy::{Context, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression};
 
 use crate::identity::StaffGroup;
 use crate::policy::situation::{DecisionKey, Objection};
@@ -23,6 +21,15 @@ pub(super) enum Verb {
     ReadSummary,
 }
 
+/// One question about one thing: a purpose or a row.
+pub(super) struct Asked {
+    pub(super) verb: Verb,
+    /// The purpose's or row's name.
+    pub(super) name: &'static str,
+    pub(super) action: EntityUid,
+    pub(super) resource: EntityUid,
+}
+
 /// Entity ids of every word that a request is made of.
 pub(super) struct Words {
     groups: BTreeMap<StaffGroup, EntityUid>,
@@ -34,7 +41,7 @@ pub(super) struct Words {
 
 impl Words {
     /// Makes them.
-    pub(super) fn new() -> Result<Self, ParseErrors> {
+    pub(super) fn new() -> Result<Self, Box<ParseErrors>> {
         let (group, purpose) = (EntityTypeName::from_str("Group")?, EntityTypeName::from_str("Purpose")?);
         let (relationship, objection) =
             (EntityTypeName::from_str("Relationship")?, EntityTypeName::from_str("Objection")?);
@@ -53,8 +60,8 @@ impl Words {
         self.groups.get(&group)
     }
 
-    /// The schema's `Situation`.
-    pub(super) fn context(&self, key: &DecisionKey) -> Result<Context, ContextCreationError> {
+    /// The schema's `Situation`; `None` where Cedar does not take it.
+    pub(super) fn context(&self, key: &DecisionKey) -> Option<Context> {
         let flag = RestrictedExpression::new_bool;
         let relationships = key.relationships.iter().filter_map(|r| self.relationships.get(r)).cloned();
         let known = [
@@ -65,7 +72,7 @@ impl Words {
             ("grant", flag(key.grant)),
             ("granted", flag(key.granted)),
             ("caseNumber", flag(key.case_number)),
-            ("sent", flag(key.cell.sent_to_asker)),
+            ("sent", flag(key.sent)),
         ];
         // A word that is missing here is missing in the context, so a policy that needs it fails, which refuses.
         let purpose = self.purposes.get(&key.purpose).map(|p| ("purpose", p.clone()));
@@ -75,7 +82,7 @@ impl Words {
             .as_ref()
             .map(|ods| ("organisation", RestrictedExpression::new_entity_uid(uid(&self.organisation, ods.as_str()))));
         let pairs = known.into_iter().chain(purpose).chain(objection).chain(organisation);
-        Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value)))
+        Context::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value))).ok()
     }
 }
 
@@ -96,8 +103,8 @@ impl Verb {
         }
     }
 
-    /// Every question with every thing it can be asked of: action, resource, and the resource's name.
-    pub(super) fn questions() -> Result<Vec<(Self, &'static str, EntityUid, EntityUid)>, ParseErrors> {
+    /// Every question with every thing it can be asked of.
+    pub(super) fn questions() -> Result<Vec<Asked>, Box<ParseErrors>> {
         let action = EntityTypeName::from_str("Action")?;
         let (purpose, row) = (EntityTypeName::from_str("Purpose")?, EntityTypeName::from_str("Row")?);
         let mut all = Vec::new();
@@ -108,7 +115,12 @@ impl Verb {
                 }
                 Self::ReadFull | Self::ReadEssential | Self::ReadSummary => (&row, rows()),
             };
-            all.extend(names.into_iter().map(|name| (verb, name, uid(&action, verb.as_str()), uid(kind, name))));
+            all.extend(names.into_iter().map(|name| Asked {
+                verb,
+                name,
+                action: uid(&action, verb.as_str()),
+                resource: uid(kind, name),
+            }));
         }
         Ok(all)
     }

@@ -127,6 +127,14 @@ impl Commands {
         self.gov(&["suspend", "--ods", ods, "--reason", reason])
     }
 
+    /// `gov show`: the manifest that holds, as JSON.
+    ///
+    /// # Errors
+    /// As the command does.
+    pub fn gov_show(&self) -> Result<Output, NetworkError> {
+        self.run(&["gov", "show", "--dir", &text(&self.layout.governance()), "-o", "json"])
+    }
+
     /// `gov verify`: the chain of manifests from the first on.
     ///
     /// # Errors
@@ -259,6 +267,14 @@ impl Commands {
             "--trust",
             &text(&self.layout.node(&staff.ods).join("trust/manifest.cbor")),
         ])
+    }
+
+    /// `staff revoke`: the employer takes every credential of a person back.
+    ///
+    /// # Errors
+    /// As the command does.
+    pub fn staff_revoke(&self, ods: &str, person: &str) -> Result<Output, NetworkError> {
+        self.run(&["staff", "revoke", "--node", &text(&self.layout.node(ods)), "--person", person])
     }
 
     fn gov(&self, arguments: &[&str]) -> Result<Output, NetworkError> {

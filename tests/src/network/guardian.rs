@@ -10,7 +10,7 @@ use super::NetworkError;
 
 /// The shell at the other end.
 #[derive(Debug)]
-pub struct Guardian {
+pub(super) struct Guardian {
     shell: Child,
     pipe: Mutex<Option<ChildStdin>>,
 }
@@ -20,7 +20,7 @@ impl Guardian {
     ///
     /// # Errors
     /// When there is no shell.
-    pub fn start(directory: &Path, keep: bool) -> Result<Self, NetworkError> {
+    pub(super) fn start(directory: &Path, keep: bool) -> Result<Self, NetworkError> {
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "guardian", if keep { "" } else { "remove" }])
             .arg(directory)
@@ -34,12 +34,12 @@ impl Guardian {
     }
 
     /// A daemon has been started.
-    pub fn started(&self, pid: u32) {
+    pub(super) fn started(&self, pid: u32) {
         self.tell("started", pid);
     }
 
     /// A daemon has ended, and its pid may be somebody else's soon.
-    pub fn ended(&self, pid: u32) {
+    pub(super) fn ended(&self, pid: u32) {
         self.tell("ended", pid);
     }
 
@@ -47,7 +47,7 @@ impl Guardian {
         let mut pipe = self.pipe.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pipe) = pipe.as_mut() {
             // Without the shell the daemons are still stopped when the network is dropped.
-            writeln!(pipe, "{what} {pid}").map_or((), drop);
+            drop(writeln!(pipe, "{what} {pid}"));
         }
     }
 }
@@ -55,7 +55,7 @@ impl Guardian {
 impl Drop for Guardian {
     fn drop(&mut self) {
         drop(self.pipe.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.shell.wait().map_or((), drop);
+        drop(self.shell.wait());
     }
 }
 

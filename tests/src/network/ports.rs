@@ -14,7 +14,7 @@ use super::NetworkError;
 ///
 /// # Errors
 /// When there are not enough.
-pub fn free(count: usize) -> Result<Vec<u16>, NetworkError> {
+pub(super) fn free(count: usize) -> Result<Vec<u16>, NetworkError> {
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
     let span = u64::from(LAST - FIRST);
     // Tests in other processes look at the same time, so everybody begins elsewhere.

@@ -155,7 +155,13 @@ pub fn signal(name: &str, pid: u32) -> Result<(), NetworkError> {
         return Ok(());
     }
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(NetworkError::Exit { command, status: output.status.code().unwrap_or(-1), expected: 0, stdout: String::new(), stderr })
+    Err(NetworkError::Exit {
+        command,
+        status: output.status.code().unwrap_or(-1),
+        expected: 0,
+        stdout: String::new(),
+        stderr,
+    })
 }
 
 /// Makes a file that only its owner can read.

@@ -106,7 +106,7 @@ fn init_nodes(
 }
 
 /// Gives a node's configuration a bootstrap address, as its IT would with an editor.
-fn edit_bootstrap(config: &Path, address: &str) -> Result<(), NetworkError> {
+pub(super) fn edit_bootstrap(config: &Path, address: &str) -> Result<(), NetworkError> {
     let text = fs::read_to_string(config).map_err(NetworkError::file(config))?;
     let kept: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("bootstrap")).collect();
     let text = format!("bootstrap = [\"{address}\"]\n{}\n", kept.join("\n"));

@@ -9,7 +9,11 @@ use super::NetworkError;
 ///
 /// # Errors
 /// [`NetworkError::Deadline`] when time is up.
-pub fn until<T>(what: &str, deadline: Duration, mut check: impl FnMut() -> Result<T, String>) -> Result<T, NetworkError> {
+pub fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut check: impl FnMut() -> Result<T, String>,
+) -> Result<T, NetworkError> {
     let end = Instant::now() + deadline;
     loop {
         match check() {

@@ -70,6 +70,16 @@ fn documents_name_files_that_are_there() {
 }
 
 #[test]
+fn documents_name_tests_that_are_there() {
+    let files = tree();
+    let sources = files.iter().filter(|f| f.path.ends_with(".rs"));
+    let functions: BTreeSet<&str> = sources.flat_map(|f| functions(&f.text)).collect();
+    let documents = files.iter().filter(|f| f.path.ends_with(".md"));
+    let found: Vec<_> = documents.flat_map(|f| lost_tests(f, &functions)).collect();
+    assert_none("a document names a test that is gone", &found);
+}
+
+#[test]
 fn every_dependency_has_its_reason() {
     let names = workspace_dependencies(&read("Cargo.toml"));
     assert!(names.contains(&"libp2p".to_owned()));
@@ -205,6 +215,22 @@ fn lost_paths(file: &TreeFile, exists: impl Fn(&str) -> bool) -> Vec<String> {
     pieces.filter(inside).filter(|path| !exists(path)).map(|path| format!("{}: {path}", file.path)).collect()
 }
 
+/// Names of functions.
+fn functions(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter_map(|line| line.split_once("fn ")?.1.split(['(', '<']).next())
+}
+
+/// Names in backticks that are sentences and no function. Four words joined make a sentence; nothing else in the documents does.
+fn lost_tests(file: &TreeFile, functions: &BTreeSet<&str>) -> Vec<String> {
+    let sentence = |piece: &&str| {
+        piece.matches('_').count() >= 4
+            && piece.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    let pieces = file.text.lines().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let lost = pieces.filter(sentence).filter(|name| !functions.contains(name));
+    lost.map(|name| format!("{}: {name}", file.path)).collect()
+}
+
 mod rules_find {
     use super::*;
 
@@ -239,6 +265,15 @@ mod rules_find {
         let file = TreeFile { path: "docs/a.md".into(), text };
         assert_eq!(lost_paths(&file, |path| path == "node/src/a.rs"), ["docs/a.md: certs/src/e.rs"]);
         assert_eq!(public_fields(SOURCE), owned(&["dir"]));
+    }
+
+    #[test]
+    fn tests_that_are_gone() {
+        let known: BTreeSet<&str> = functions("async fn a_log_that_was_cut() {\n    fn generic<T>(x: T) {}").collect();
+        assert_eq!(known, BTreeSet::from(["a_log_that_was_cut", "generic"]));
+        let text = "`a_log_that_was_cut`, `a_log_that_was_not`, `role_cannot_see`".to_owned();
+        let file = TreeFile { path: "docs/a.md".into(), text };
+        assert_eq!(lost_tests(&file, &known), ["docs/a.md: a_log_that_was_not"]);
     }
 
     #[test]

@@ -19,6 +19,14 @@ pub(super) async fn run(desk: &Desk, ctx: &mut Context) -> Result<u8, CliError> 
     let origin = Origin::new(desk.network(), desk.organisation());
     let mut seen = desk.seen_log()?;
     seen.learn(desk.log_keys().await?);
+    if seen.keys.is_empty() {
+        // Without a key every checkpoint would look forged, which is a worse thing to say than that it was not checked.
+        return Err(CliError::failed(
+            "log-key",
+            "the key that signs the log is not known here, so nothing can be verified",
+        )
+        .hint("your node must let you see its state once: ask for the scope operate"));
+    }
     let mut verifier = LogVerifier::new(origin.clone(), seen.keys.clone());
     let kept = seen.checkpoint.clone();
     if let Some(note) = &kept {

@@ -41,18 +41,18 @@ pub(super) async fn complete(
         ctx.note("your own record has nobody under this number");
         let birth_date = match question.dob {
             Some(birth_date) => birth_date,
-            None => ctx.ask_for("Birth date", HINT, date)?,
+            None => ctx.ask_for("Birth date", "the birth date is needed", HINT, date)?,
         };
         let family = match &question.family {
             Some(family) => family.clone(),
-            None => ctx.ask_for("Family name", HINT, family_name)?,
+            None => ctx.ask_for("Family name", "the family name is needed", HINT, family_name)?,
         };
         return Ok(patient(birth_date, family));
     };
     contradiction(question, &held)?;
     if !question.yes {
         ctx.note(&shown(nhs_number, &held));
-        let answer = ctx.ask("Is this the patient? (yes/no)", HINT)?;
+        let answer = ctx.ask("Is this the patient? (yes/no)", "nobody has confirmed the patient", HINT)?;
         if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
             return Err(CliError::new(
                 exit::NOT_MATCHED,

@@ -257,15 +257,37 @@ fn a_refusal_for_eligibility_must_be_shown_as_one() {
     assert!(matches!(case.check(), Err(Incomplete::Disagrees(who)) if who == "R9A"));
 }
 
+/// The line of the local organisations, when these two are they.
+fn withheld() -> SourceView {
+    let mut source = shown(&line("R9C", SourceOutcome::Timeout));
+    source.ods = WITHHELD.to_owned();
+    source.name = "local organisations, names withheld".to_owned();
+    source.records = 6;
+    source
+}
+
 #[test]
 fn restricted_whereabouts_hide_names_but_not_numbers_or_outcomes() {
-    let mut case = Case::new();
-    for source in &mut case.view.sources {
-        if source.ods == "R9C" {
-            source.ods = WITHHELD.to_owned();
-        }
+    let restricted = || {
+        let mut case = Case::new();
+        case.view.sources.retain(|source| source.ods != "R9A" && source.ods != "R9C");
+        case.view.sources.push(withheld());
+        case
+    };
+    restricted().check().unwrap();
+    let bend: [fn(&mut View); 5] = [
+        |view| view.sources.retain(|source| source.ods != WITHHELD),
+        |view| view.sources.push(withheld()),
+        |view| view.sources.iter_mut().filter(|source| source.ods == WITHHELD).for_each(|source| source.replied = true),
+        |view| view.sources.iter_mut().filter(|source| source.ods == WITHHELD).for_each(|source| source.asked = false),
+        |view| view.sources.iter_mut().filter(|source| source.ods == WITHHELD).for_each(|source| source.records = 5),
+    ];
+    for (number, bend) in bend.into_iter().enumerate() {
+        let mut case = restricted();
+        bend(&mut case.view);
+        assert!(matches!(case.check(), Err(Incomplete::Disagrees(_))), "{number}");
     }
-    case.check().unwrap();
-    case.view.sources.retain(|source| source.ods != WITHHELD);
-    assert!(case.check().is_err());
+    let mut case = Case::new();
+    case.view.sources.push(withheld());
+    assert!(matches!(case.check(), Err(Incomplete::Disagrees(_))), "nobody is left to be withheld");
 }

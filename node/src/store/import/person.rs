@@ -93,9 +93,11 @@ pub(super) fn file(
 pub(super) fn introduce(filing: &mut Filing, resource: &Value) -> Result<Option<PatientKey>, Failure> {
     let Ok(Some(number)) = number_of(resource) else { return Ok(None) };
     let Ok(demographics) = demographics(filing, resource, number) else { return Ok(None) };
-    let patient = find_or_make(filing, &demographics)?;
+    let mut patient = find_or_make(filing, &demographics)?;
     let key = patient.key;
-    if filing.patient(&key)?.is_none_or(|held| held.demographics.families.is_empty()) {
+    if patient.marks.whereabouts.is_empty() {
+        patient.marks.whereabouts = whereabouts(resource);
+        patient.marks.whereabouts.truncate(WHEREABOUTS);
         filing.put_patient(patient)?;
     }
     filing.arrives(filing.keys().blind_number(&number));

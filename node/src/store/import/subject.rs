@@ -99,8 +99,9 @@ pub(super) fn resolve(filing: &mut Filing, pointer: &Pointer<'_>, scope: &Scope<
         None => {
             let name = match (pointer.logical, pointer.literal) {
                 (Some(alias @ Alias::Number(_)), _) => alias,
-                (_, Some(Literal::Relative(kind, id))) => Alias::Record { kind, id },
-                (_, Some(Literal::Absolute(url, _, _) | Literal::Urn(url))) => Alias::Url(url),
+                // Whether an absolute one fits is looked at again when a record of its type and id arrives from any server.
+                (_, Some(Literal::Relative(kind, id) | Literal::Absolute(_, kind, id))) => Alias::Record { kind, id },
+                (_, Some(Literal::Urn(url))) => Alias::Url(url),
                 (Some(alias), None) => alias,
                 (None, None) => return Err(Reason::NoSubject.into()),
             };

@@ -111,9 +111,9 @@ pub(super) fn immunisation(entry: &mut Entry, json: &Value) {
     entry.detail("given", text(json, "/occurrenceString"));
     entry.detail("batch", text(json, "/lotNumber"));
     entry.detail("site", concept(json, "/site").map(|site| site.text));
-    let reactions = list(json, "/reaction").iter().filter_map(|reaction| {
+    let reactions = list(json, "/reaction").iter().map(|reaction| {
         let what = reference(reaction, "/detail").unwrap_or_else(|| "reaction recorded".to_owned());
-        Some(text(reaction, "/date").map_or_else(|| what.clone(), |date| format!("{what} {date}")))
+        text(reaction, "/date").map_or_else(|| what.clone(), |date| format!("{what} {date}"))
     });
     let reactions = joined(reactions, ", ");
     entry.detail("reaction", reactions);

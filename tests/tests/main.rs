@@ -1,0 +1,28 @@
+//! Behaviour tests: real nodes, real sockets, real processes, asked through the command line as people ask.
+//!
+//! Every test that grants has a twin that is refused, and both look into the logs. Tests that only read share one network;
+//! tests that break something have one of their own. `CAREWEAVE_LONG=1` runs the long forms, `CAREWEAVE_KEEP=1` leaves the
+//! directories where they are.
+
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod eligibility;
+#[cfg(test)]
+mod import;
+#[cfg(test)]
+mod manners;
+#[cfg(test)]
+mod privacy;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod roles;
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod unavailable;
+#[cfg(test)]
+mod view;
+#[cfg(test)]
+mod wire;

@@ -1,0 +1,388 @@
+//! What a hostile but admitted peer sees and can do on the wire: shapes of refusals, altered bytes, replays, mixed-up types.
+
+use std::time::{Duration, Instant};
+
+use careweave_node::ask::receive::{Receiver, Step};
+use careweave_node::clock::Clock;
+use careweave_node::net::Protocol;
+use careweave_protocol::cbor;
+use careweave_protocol::id::{NodeKey, OdsCode};
+use careweave_protocol::identity::{EndpointRole, Hello};
+use careweave_protocol::limits::{REFUSAL_BUCKET, REFUSAL_TICK};
+use careweave_protocol::query::{AnswerFrame, AnswerHeader, AnswerOutcome, Cause, Patient, Purpose, Relationship};
+use careweave_protocol::signed::{Scope, Signed};
+use careweave_protocol::time::Date;
+use careweave_tests::network::Network;
+use careweave_tests::peer::{Credentials, Member, Peer, PeerError, Person, Question};
+use libp2p::{Multiaddr, identity};
+use serde_json::json;
+
+use crate::scene;
+
+const HOLDER: &str = "R9A";
+const ASKER: &str = "Y91001";
+
+/// A network of two whose asking node has been stopped, so that its keys are in our hands.
+struct Wire {
+    network: Network,
+    member: Member,
+    person: Person,
+    to: Multiaddr,
+    holder_node: NodeKey,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Wire {
+    fn new() -> Self {
+        let network = scene::small(&[ASKER, HOLDER]);
+        let profile = network.profile(&format!("{ASKER}-gp")).unwrap();
+        network.profile(&format!("{HOLDER}-ig")).unwrap();
+        network.stop(ASKER).unwrap();
+        let member = Member::load(&network.layout().node(ASKER)).unwrap();
+        let person = Person::load(&profile, &network.layout().passphrase()).unwrap();
+        let to: Multiaddr = network.addresses(HOLDER).unwrap().peer.parse().unwrap();
+        let holder_node = Member::load(&network.layout().node(HOLDER)).unwrap().own.node_key();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        Self { network, member, person, to, holder_node, runtime }
+    }
+
+    fn question(&self, patient: &scene::Patient) -> Question<'_> {
+        Question {
+            member: &self.member,
+            person: &self.person,
+            patient: Patient {
+                nhs_number: patient.nhs_number.parse().unwrap(),
+                birth_date: Date::from_iso(&patient.birth_date).unwrap(),
+                family: patient.family.clone(),
+                postcode: None,
+            },
+            purpose: Purpose::Treat,
+            grounds: vec![Relationship::RegisteredPractice],
+            holder: HOLDER.parse().unwrap(),
+            holder_node: self.holder_node,
+        }
+    }
+
+    fn connect(&self) -> Peer {
+        self.runtime.block_on(Peer::connect(self.member.credentials().unwrap(), &self.to)).unwrap()
+    }
+
+    fn ask(&self, peer: &Peer, envelope: &[u8]) -> Vec<Vec<u8>> {
+        self.runtime.block_on(peer.exchange(Protocol::Query, envelope)).unwrap()
+    }
+
+    fn header(&self, frames: &[Vec<u8>]) -> AnswerHeader {
+        let Some(AnswerFrame::Header(signed)) = AnswerFrame::parse(&frames[0]) else { panic!("no header") };
+        let own: OdsCode = ASKER.parse().unwrap();
+        let scope = Scope::to(&self.member.config.network, &own);
+        Signed::<AnswerHeader>::from_bytes(signed.to_vec())
+            .unwrap()
+            .verify(scope, &self.holder_node.into())
+            .unwrap()
+            .into_inner()
+    }
+
+    /// The causes of the newest decisions in the holder's log, newest last.
+    fn causes(&self, count: usize) -> Vec<String> {
+        let entries = scene::list(&self.network, HOLDER, &["--kind", "DECISION"]);
+        let causes = entries.iter().map(|entry| entry["cause"].as_str().unwrap_or("").to_owned());
+        let mut newest: Vec<String> = causes.rev().take(count).collect();
+        newest.reverse();
+        newest
+    }
+}
+
+#[test]
+fn refusals_about_a_patient_have_one_face_on_the_wire_and_their_reasons_in_the_log() {
+    let wire = Wire::new();
+    // Somebody who objects, and somebody of whom only a sealed record is held.
+    let (objecting, sealed) = (stranger(70, "Objector"), stranger(71, "Sealed"));
+    wire.network.import_value(HOLDER, &bundle(&objecting, &objection())).unwrap();
+    wire.network.import_value(HOLDER, &only_sealed(&sealed)).unwrap();
+
+    let unknown = stranger(72, "Nobody");
+    let misdated = scene::ada().born("1938-03-15");
+    let peer = wire.connect();
+    let mut faces = Vec::new();
+    let mut cases = vec![
+        (wire.question(&unknown), "unknown-patient"),
+        (wire.question(&misdated), "not-matched"),
+        (wire.question(&objecting), "objection"),
+        (wire.question(&sealed), "break-glass-only"),
+    ];
+    let mut unrelated = wire.question(&scene::ada());
+    unrelated.grounds.clear();
+    cases.push((unrelated, "no-relationship"));
+
+    for (question, _) in &cases {
+        let envelope = question.envelope(&question.query().unwrap()).unwrap();
+        let asked = Instant::now();
+        let frames = wire.ask(&peer, envelope.signed().as_bytes());
+        let took = asked.elapsed();
+        let header = wire.header(&frames);
+        assert_eq!(header.outcome, AnswerOutcome::NothingShareable);
+        assert_eq!((header.records, header.bytes, header.counts.len(), header.open.len()), (0, 0, 0, 0));
+        assert!(took >= REFUSAL_TICK, "a refusal left before its tick: {took:?}");
+        let sizes: Vec<usize> = frames.iter().map(Vec::len).collect();
+        faces.push((sizes, header.data_to, header.policy, header.manifest_version, header.root));
+    }
+    assert!(faces.windows(2).all(|pair| pair[0] == pair[1]), "{faces:#?}");
+    assert_eq!(faces[0].0, vec![REFUSAL_BUCKET + 1, 1], "a kind byte, a full bucket, an end");
+
+    let causes = wire.causes(cases.len());
+    for ((_, expected), cause) in cases.iter().zip(&causes) {
+        assert!(cause.starts_with(expected), "{cause} is not {expected}: {causes:?}");
+    }
+    // The twin that is granted: Ada, with a relationship.
+    let question = wire.question(&scene::ada());
+    let envelope = question.envelope(&question.query().unwrap()).unwrap();
+    let frames = wire.ask(&peer, envelope.signed().as_bytes());
+    assert_eq!(wire.header(&frames).outcome, AnswerOutcome::Answered);
+    assert_eq!(wire.causes(1), vec![String::new()]);
+}
+
+#[test]
+fn every_flipped_bit_of_an_answer_is_rejected_by_the_asker_and_of_an_envelope_by_the_holder() {
+    let wire = Wire::new();
+    let patient = stranger(73, "Short");
+    wire.network.import_value(HOLDER, &bundle(&patient, &condition())).unwrap();
+    let question = wire.question(&patient);
+    let query = question.query().unwrap();
+    let envelope = question.envelope(&query).unwrap();
+    let peer = wire.connect();
+    let frames = wire.ask(&peer, envelope.signed().as_bytes());
+
+    let whole = |frames: &[Vec<u8>]| {
+        let mut receiver = Receiver::new(question.expected(&envelope));
+        frames.iter().any(|frame| matches!(receiver.take(frame), Ok(Step::Whole(_))))
+    };
+    assert!(whole(&frames));
+    for (which, frame) in frames.iter().enumerate() {
+        for bit in 0..frame.len() * 8 {
+            let mut altered = frames.clone();
+            altered[which][bit / 8] ^= 1 << (bit % 8);
+            let mut receiver = Receiver::new(question.expected(&envelope));
+            let believed = altered.iter().map(|frame| receiver.take(frame)).collect::<Result<Vec<_>, _>>();
+            let believed = believed.is_ok_and(|steps| steps.iter().any(|s| matches!(s, Step::Whole(_))));
+            assert!(!believed, "frame {which}, bit {bit}");
+        }
+    }
+    // Frames left out or doubled are no answer either.
+    for which in 0..frames.len() {
+        let mut fewer = frames.clone();
+        fewer.remove(which);
+        assert!(!whole(&fewer), "without frame {which}");
+    }
+
+    // The holder verifies the same bytes before it looks anybody up; all bits here, a sample of them against the node.
+    let fresh = question.envelope(&question.query().unwrap()).unwrap();
+    let bytes = fresh.signed().as_bytes();
+    let holder: OdsCode = HOLDER.parse().unwrap();
+    let scope = Scope::to(&wire.member.config.network, &holder);
+    for bit in 0..bytes.len() * 8 {
+        let mut altered = bytes.to_vec();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        let verified = Signed::<careweave_protocol::query::Envelope>::from_bytes(altered)
+            .and_then(|signed| signed.verify(scope, &wire.member.own.node_key().into()));
+        assert!(verified.is_err(), "bit {bit}");
+    }
+    for bit in (0..bytes.len() * 8).step_by(397) {
+        let mut altered = bytes.to_vec();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        let outcome = wire.header(&wire.ask(&peer, &altered)).outcome;
+        assert!(
+            matches!(outcome, AnswerOutcome::Refused(Cause::SignatureInvalid | Cause::Malformed)),
+            "bit {bit}: {outcome:?}"
+        );
+    }
+    assert_eq!(wire.header(&wire.ask(&peer, bytes)).outcome, AnswerOutcome::Answered, "unaltered, it is answered");
+}
+
+#[test]
+fn an_envelope_is_answered_once_even_across_a_restart_of_the_holder() {
+    let wire = Wire::new();
+    let question = wire.question(&scene::ada());
+    let query = question.query().unwrap();
+    let first = question.envelope(&query).unwrap();
+    let peer = wire.connect();
+    assert_eq!(wire.header(&wire.ask(&peer, first.signed().as_bytes())).outcome, AnswerOutcome::Answered);
+
+    let replayed = AnswerOutcome::Refused(Cause::Replayed);
+    assert_eq!(wire.header(&wire.ask(&peer, first.signed().as_bytes())).outcome, replayed);
+    // The same question in a new envelope is the same question.
+    let again = question.envelope(&query).unwrap();
+    assert_eq!(wire.header(&wire.ask(&peer, again.signed().as_bytes())).outcome, replayed);
+
+    wire.runtime.block_on(peer.close());
+    wire.network.kill(HOLDER).unwrap();
+    wire.network.start(HOLDER).unwrap();
+    let peer = wire.connect();
+    assert_eq!(wire.header(&wire.ask(&peer, first.signed().as_bytes())).outcome, replayed);
+    assert_eq!(wire.header(&wire.ask(&peer, again.signed().as_bytes())).outcome, replayed);
+    let another = question.envelope(&question.query().unwrap()).unwrap();
+    assert_eq!(wire.header(&wire.ask(&peer, another.signed().as_bytes())).outcome, AnswerOutcome::Answered);
+    let alerts = scene::list(&wire.network, HOLDER, &["--kind", "ALERT"]);
+    assert!(alerts.iter().filter(|alert| alert["outcome"] == "replay").count() >= 4, "{alerts:#?}");
+}
+
+#[test]
+fn nobody_is_served_who_does_not_prove_who_they_are() {
+    let wire = Wire::new();
+    let proven = || wire.member.credentials().unwrap();
+    let Hello::Node(true_hello) = proven().hello else { panic!("a node's hello") };
+    let refused = |who: Credentials| match wire.runtime.block_on(Peer::connect(who, &wire.to)) {
+        Err(PeerError::Refused(cause)) => Some(cause),
+        Err(_) => None,
+        Ok(_) => panic!("admitted"),
+    };
+    let with = |change: &dyn Fn(&mut careweave_protocol::identity::NodeHello)| {
+        let mut hello = (*true_hello).clone();
+        hello.clock = Clock.now();
+        change(&mut hello);
+        Credentials { keypair: proven().keypair, hello: Hello::Node(Box::new(hello)) }
+    };
+
+    // Another key than the one the binding names.
+    let stolen = Credentials { keypair: identity::Keypair::generate_ed25519(), hello: proven().hello };
+    assert_eq!(refused(stolen), Some(Cause::BindingInvalid));
+    assert_eq!(refused(with(&|h| h.chain.clear())), Some(Cause::CertInvalid));
+    let theirs = Member::load(&wire.network.layout().node(HOLDER)).unwrap();
+    let binding = theirs.own.binding(EndpointRole::Peer);
+    assert_eq!(refused(with(&|h| h.binding = binding.clone())), Some(Cause::BindingInvalid));
+    let desk = wire.member.own.binding(EndpointRole::Desk);
+    assert_eq!(refused(with(&|h| h.binding = desk.clone())), Some(Cause::BindingInvalid));
+    assert_eq!(refused(with(&|h| h.network = "elsewhere".parse().unwrap())), Some(Cause::OtherNetwork));
+    assert_eq!(refused(with(&|h| h.protocol = 0)), Some(Cause::Incompatible));
+    let late = with(&|h| h.clock = Clock.now().before(Duration::from_secs(412)));
+    assert!(matches!(refused(late), Some(Cause::ClockSkew(-413..=-411))));
+    // A person has nothing to do at the peers' door.
+    let person = wire.person.credentials(&wire.member.config.network).unwrap();
+    assert_eq!(refused(person), Some(Cause::Malformed));
+
+    // Before `auth` has passed, no other protocol is there.
+    let (peer, _stream, _) = wire.runtime.block_on(Peer::unproven(&proven(), &wire.to)).unwrap();
+    for protocol in [Protocol::Manifest, Protocol::Query, Protocol::Deliver, Protocol::Witness, Protocol::Desk] {
+        assert!(wire.runtime.block_on(peer.exchange(protocol, b"hello")).is_err(), "{protocol:?}");
+    }
+    // The twin: the same member with all of it in order.
+    drop(wire.connect());
+}
+
+#[test]
+fn no_signed_type_passes_for_another() {
+    let wire = Wire::new();
+    let question = wire.question(&scene::ada());
+    let query = question.query().unwrap();
+    let envelope = question.envelope(&query).unwrap();
+    let network = wire.member.config.network.clone();
+    let holder: OdsCode = HOLDER.parse().unwrap();
+    let own: OdsCode = ASKER.parse().unwrap();
+    let peer = wire.connect();
+    let frames = wire.ask(&peer, envelope.signed().as_bytes());
+    let Some(AnswerFrame::Header(header)) = AnswerFrame::parse(&frames[0]) else { panic!("no header") };
+    let credential = wire.person.credential.as_bytes().to_vec();
+    let binding = wire.member.own.binding(EndpointRole::Peer).as_bytes().to_vec();
+    let advert = wire.member.own.advert().advert.as_bytes().to_vec();
+    let samples: Vec<(&str, Vec<u8>)> = vec![
+        ("query", query.signed().as_bytes().to_vec()),
+        ("envelope", envelope.signed().as_bytes().to_vec()),
+        ("header", header.to_vec()),
+        ("credential", credential),
+        ("binding", binding),
+        ("advert", advert),
+    ];
+    let keys = [
+        wire.person.public_key(),
+        wire.member.own.node_key().into(),
+        wire.holder_node.into(),
+        wire.member.own.organisation_key(),
+    ];
+    let scopes = [Scope::network(&network), Scope::to(&network, &holder), Scope::to(&network, &own)];
+    macro_rules! accepted_as {
+        ($type:ty, $bytes:expr) => {
+            scopes.iter().any(|scope| {
+                keys.iter().any(|key| {
+                    Signed::<$type>::from_bytes($bytes.clone()).is_ok_and(|signed| signed.verify(*scope, key).is_ok())
+                })
+            })
+        };
+    }
+    use careweave_protocol::{delivery, identity, query};
+    let mut offered = 0;
+    for (name, bytes) in &samples {
+        let accepted: Vec<(&str, bool)> = vec![
+            ("query", accepted_as!(query::Query, bytes)),
+            ("envelope", accepted_as!(query::Envelope, bytes)),
+            ("header", accepted_as!(query::AnswerHeader, bytes)),
+            ("credential", accepted_as!(identity::StaffCredential, bytes)),
+            ("binding", accepted_as!(identity::NodeBinding, bytes)),
+            ("advert", accepted_as!(identity::Advert, bytes)),
+            ("attestation", accepted_as!(identity::Attestation, bytes)),
+            ("revocation", accepted_as!(identity::StaffRevocation, bytes)),
+            ("acknowledgement", accepted_as!(query::AcknowledgementBatch, bytes)),
+            ("completeness", accepted_as!(query::Completeness, bytes)),
+            ("alert", accepted_as!(delivery::Alert, bytes)),
+            ("suspension", accepted_as!(careweave_certs::manifest::Suspension, bytes)),
+            ("beacon", accepted_as!(careweave_certs::manifest::Beacon, bytes)),
+        ];
+        for (kind, accepted) in accepted {
+            offered += 1;
+            assert_eq!(accepted, kind == *name, "{name} offered as {kind}");
+        }
+    }
+    assert_eq!(offered, 78);
+    // And at the door: whatever is not an envelope is refused, and the log says so.
+    for (name, bytes) in samples.iter().filter(|(name, _)| *name != "envelope") {
+        let outcome = wire.header(&wire.ask(&peer, bytes)).outcome;
+        assert!(matches!(outcome, AnswerOutcome::Refused(Cause::SignatureInvalid | Cause::Malformed)), "{name}");
+    }
+    assert!(cbor::to_vec(&0u8).is_ok());
+}
+
+fn stranger(index: usize, family: &str) -> scene::Patient {
+    let nhs_number = careweave_tests::population::nhs_number(15_000 + index);
+    scene::Patient { nhs_number, birth_date: "1970-01-31".to_owned(), family: family.to_owned() }
+}
+
+fn patient_entry(patient: &scene::Patient) -> serde_json::Value {
+    json!({"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000001", "resource": {
+        "resourceType": "Patient", "id": format!("p-{}", &patient.nhs_number),
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": patient.nhs_number}],
+        "name": [{"family": patient.family, "given": ["Test"]}], "birthDate": patient.birth_date
+    }})
+}
+
+fn bundle(patient: &scene::Patient, with: &serde_json::Value) -> serde_json::Value {
+    json!({"resourceType": "Bundle", "type": "collection", "entry": [patient_entry(patient), with]})
+}
+
+fn condition() -> serde_json::Value {
+    json!({"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000002", "resource": {
+        "resourceType": "Condition", "id": "short-condition",
+        "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"},
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "38341003", "display": "Hypertension"}]}
+    }})
+}
+
+fn objection() -> serde_json::Value {
+    json!({"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000003", "resource": {
+        "resourceType": "Consent", "id": "objection", "status": "active",
+        "scope": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]},
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"},
+        "provision": {"type": "deny"}
+    }})
+}
+
+/// A patient whose every record, the demographics too, is sealed by the patient.
+fn only_sealed(patient: &scene::Patient) -> serde_json::Value {
+    let seal = json!({"security": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"},
+        {"system": "https://careweave.example/fhir/CodeSystem/seal", "code": "patient"}
+    ]});
+    let mut both = bundle(patient, &condition());
+    for entry in both["entry"].as_array_mut().unwrap() {
+        entry["resource"]["meta"] = seal.clone();
+    }
+    both
+}
