@@ -144,6 +144,7 @@ async fn assemble(
         gathered.take(part);
     }
 
+    gathered.close(started);
     let as_at = services.clock.now();
     let (view, gathered) = gathered.show(services, &question, as_at).await?;
     let completeness = Completeness {
@@ -403,6 +404,17 @@ impl Gathered {
             });
         }
         gathered
+    }
+
+    /// Whoever has not come to an end by now has not replied in time.
+    fn close(&mut self, started: Instant) {
+        for source in self.sources.iter_mut().filter(|s| s.outcome.is_none()) {
+            source.outcome = Some(SourceOutcome::Timeout);
+            source.ms = elapsed(started);
+            if let Some(line) = self.lines.iter_mut().find(|l| l.ods == source.ods) {
+                line.ms = source.ms;
+            }
+        }
     }
 
     fn take(&mut self, part: Part) {

@@ -124,11 +124,15 @@ impl OwnIdentity {
 pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     let mut counts = Counts::default();
     let mut told = Warnings::default();
-    let mut entries = read_all(request, sources, &mut counts, &mut told);
+    let (mut entries, rejected) = read_all(request, sources);
+    counts.about_somebody_else = u32::try_from(rejected.len()).unwrap_or(u32::MAX);
     let restricted = request.own_restricted
         || entries.iter().any(|e| e.stripped || e.person.as_ref().is_some_and(|person| person.restricted));
     if restricted {
         hide_whereabouts(&mut entries, sources);
+    }
+    for source in rejected.iter().filter_map(|index| sources.get(*index)) {
+        told.add(Warning::SomebodyElse, &completeness::named(source, restricted).to_string());
     }
     let codes: Vec<&str> = sources.iter().map(|source| source.ods.as_str()).collect();
     let merged = merge::merge(entries, &codes);
@@ -195,9 +199,10 @@ pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     }
 }
 
-/// Reads every record that is about the person asked about. Experience answers are never part of a view, and what no
-/// category fits is shown to its own organisation only.
-fn read_all(request: &Request<'_>, sources: &[SourceRecords], counts: &mut Counts, told: &mut Warnings) -> Vec<Entry> {
+/// Reads every record that is about the person asked about, and gives the source of each that is not. Experience answers
+/// are never part of a view, and what no category fits is shown to its own organisation only.
+fn read_all(request: &Request<'_>, sources: &[SourceRecords]) -> (Vec<Entry>, Vec<usize>) {
+    let mut rejected = Vec::new();
     let mut entries = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let name = completeness::named(source, false);
@@ -208,14 +213,13 @@ fn read_all(request: &Request<'_>, sources: &[SourceRecords], counts: &mut Count
             }
             let json: Option<Value> = serde_json::from_slice(&record.body).ok();
             if json.as_ref().is_some_and(|json| about::json_about(json, &request.query.patient).is_err()) {
-                counts.about_somebody_else += 1;
-                told.add(Warning::SomebodyElse, &name.to_string());
+                rejected.push(index);
                 continue;
             }
             entries.push(row::read(record, json.as_ref(), &origin));
         }
     }
-    entries
+    (entries, rejected)
 }
 
 /// Rows of local organisations stop naming them, and copies of the Patient that are not restricted lose what gives the

@@ -1,5 +1,7 @@
 //! Building a conflict: every side with its source, the newest marked as newest, no winner picked.
 
+use std::cmp::Reverse;
+
 use careweave_protocol::desk::view::{Conflict, ConflictEntry};
 use careweave_protocol::desk::warning::Warning;
 use careweave_protocol::record::Category;
@@ -23,8 +25,8 @@ pub struct Subject<'a> {
 #[must_use]
 pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
     let mut sides = sides.to_vec();
-    sides.sort_by_key(|entry| dates::newest_first(&entry.row));
-    let newest = sides.first().and_then(|entry| dates::listed_by(&entry.row)).map(|date| date.from);
+    sides.sort_by_key(|entry| Reverse(dates::asserted(&entry.row)));
+    let newest = sides.first().and_then(|entry| dates::asserted(&entry.row));
     let entries = sides.iter().map(|entry| {
         let row = &entry.row;
         ConflictEntry {
@@ -36,8 +38,8 @@ pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
             dose: row.dose.clone(),
             severity: row.severity.clone(),
             date: row.date.clone().or_else(|| row.recorded.clone()),
-            date_shown: row.date_shown.clone(),
-            newest: sides.len() > 1 && newest.is_some() && dates::listed_by(row).map(|date| date.from) == newest,
+            date_shown: said(entry),
+            newest: sides.len() > 1 && newest.is_some() && dates::asserted(row) == newest,
         }
     });
     Conflict {
@@ -47,6 +49,16 @@ pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
         subject: subject.name.to_owned(),
         text: subject.warning.text().to_owned(),
         entries: entries.collect(),
+    }
+}
+
+/// The date of one side, with the day on which it was recorded where that is another one.
+fn said(entry: &Entry) -> String {
+    let row = &entry.row;
+    let recorded = row.recorded.as_deref().and_then(dates::parse).filter(|_| row.date.is_some());
+    match recorded.map(|date| date.shown()).filter(|recorded| !row.date_shown.contains(recorded.as_str())) {
+        Some(recorded) => format!("{}, recorded {recorded}", row.date_shown),
+        None => row.date_shown.clone(),
     }
 }
 

@@ -32,6 +32,13 @@ pub fn listed_by(row: &Row) -> Option<PartialDate> {
     read(&row.date).or_else(|| read(&row.recorded))
 }
 
+/// When somebody last said so: the recorded date, else the clinical one. An onset long ago can be said yesterday.
+#[must_use]
+pub fn asserted(row: &Row) -> Option<Timestamp> {
+    let read = |text: &Option<String>| text.as_deref().and_then(parse);
+    read(&row.recorded).or_else(|| read(&row.date)).map(|date| date.from)
+}
+
 /// Newest first, undated last; ties stay as they were.
 #[must_use]
 pub fn newest_first(row: &Row) -> Reverse<Option<Timestamp>> {

@@ -41,7 +41,7 @@ pub fn conflicts(entries: &[&Entry]) -> Vec<Conflict> {
     for group in by_concept(entries, concept) {
         let mut members: Vec<&Entry> = group.iter().filter_map(|index| entries.get(*index).copied()).collect();
         members.retain(|e| e.activity != Activity::Unknown && e.row.verification.as_deref() != Some("refuted"));
-        members.sort_by_key(|e| dates::newest_first(&e.row));
+        members.sort_by_key(|e| Reverse(dates::asserted(&e.row)));
         let mut newest: Vec<&Entry> = Vec::new();
         for member in members {
             if !newest.iter().any(|known| known.source == member.source) {

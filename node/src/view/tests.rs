@@ -187,7 +187,7 @@ fn a_restricted_patients_view_names_no_local_organisation_anywhere() {
     let sources = [
         answered("R9A", vec![seen]),
         answered("VL901", vec![stripped, record(Category::Allergies, &allergy("Penicillin", "severe"))]),
-        source("FZ901", Some(SourceOutcome::Timeout), vec![]),
+        source("FZ901", Some(SourceOutcome::Timeout), vec![record(Category::Demographics, &patient("1951-07-02"))]),
     ];
     let view = view(&sources);
     assert!(view.patient.address_restricted && warned(&view, Warning::AddressRestricted));
@@ -240,6 +240,22 @@ fn a_problem_active_here_and_resolved_there_shows_both() {
     assert_eq!(view.conflicts[0].entries.iter().map(|e| e.newest).collect::<Vec<_>>(), [true, false]);
     let texts: Vec<&str> = view.rows(Category::Problems).iter().map(|row| row.text.as_str()).collect();
     assert_eq!(texts, ["asthma", "Asthma", "Gout"], "active first, one concept together");
+}
+
+#[test]
+fn the_newest_side_is_the_one_said_last_whatever_its_onset() {
+    let since = |onset: &str, status: &str, recorded: &str| {
+        let mut json = problem("Asthma", status, recorded);
+        json["onsetDateTime"] = json!(onset);
+        record(Category::Problems, &json)
+    };
+    let view = view(&[
+        answered("Y91001", vec![since("1990", "active", "2012-08-07")]),
+        answered("R9A", vec![since("1988", "resolved", "2026-07-05")]),
+    ]);
+    let sides: Vec<_> =
+        view.conflicts[0].entries.iter().map(|e| (e.source.ods.as_str(), e.newest, e.date_shown.as_str())).collect();
+    assert_eq!(sides, [("R9A", true, "1988, recorded 05-Jul-2026"), ("Y91001", false, "1990, recorded 07-Aug-2012")]);
 }
 
 #[test]
