@@ -18,7 +18,7 @@ help:
 	  'make demo       install what is missing, build, start a network of eleven nodes on this machine, load it, run its story' \
 	  'make demo-stop  end that network' \
 	  'make test       every check: form, lints, documentation, tests' \
-	  'make check      the quick ones: form, lints, unit tests of protocol and certs' \
+	  'make check      the quick ones: form, lints, unit tests' \
 	  'make bench      measure (release build)' \
 	  'make setup      only install what is missing' \
 	  'make fmt        format the sources' \
@@ -69,7 +69,8 @@ demo-stop:
 	@if [ -x "$$CARGO_TARGET_DIR/debug/careweave-demo" ]; then "$$CARGO_TARGET_DIR/debug/careweave-demo" stop; \
 	else echo 'demo-stop: the demonstration was never built here, so nothing runs'; fi
 
-# Cheap checks first; the tests last, so that their summary is what stands at the end.
+# Cheap checks first; the tests last, so that their summary is what stands at the end. One process per test binary, so not
+# nextest: the behaviour tests that only read share one running network.
 test: setup components
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -78,19 +79,16 @@ test: setup components
 	else echo 'test: cargo-deny is not installed: advisories and licences are not checked; minimum versions are, by tidy'; fi
 	cargo test --workspace --doc
 	cargo build --workspace --bins
-	@if command -v cargo-nextest >/dev/null; then echo 'test: with cargo nextest'; cargo nextest run --workspace; \
-	else echo 'test: with cargo test (cargo-nextest is not installed)'; cargo test --workspace --lib --bins --tests; fi
+	cargo test --workspace --lib --bins --tests
 
 check: setup components
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	@if command -v cargo-nextest >/dev/null; then \
-	  echo 'check: with cargo nextest'; \
-	  cargo nextest run --workspace --lib -E 'package(careweave-protocol) + package(careweave-certs)'; \
-	else echo 'check: with cargo test (cargo-nextest is not installed)'; cargo test --workspace --lib; fi
+	cargo test --workspace --lib
 
 bench: setup
-	cargo bench -p careweave-tests
+	cargo build --release --workspace --bins
+	cargo bench --workspace --bench exchange
 
 fmt: components
 	cargo fmt --all

@@ -61,13 +61,16 @@ fn main() -> Result<(), Failure> {
         runtime.block_on(measure(&network, codes.len()))?
     };
     let wide_floor = quantiles(runtime.block_on(bare_exchange(2_600, p3.answer_bytes))?).p50 + 2 * sync.p50;
-    report(&[
-        ("one synced write", sync, None, ""),
-        ("bare stream, request and answer of P1", transport, None, ""),
-        ("P1 view, one holder, 20 records", p1.whole, Some(floor), "budget 1.5"),
-        ("P3 view, all holders, 250 records each", p3.whole, Some(wide_floor), "budget p50 60 ms, p99 250 ms"),
-        ("P3 own records on screen", p3.own, None, "budget 20 ms"),
-    ], p3.records)
+    report(
+        &[
+            ("one synced write", sync, None, ""),
+            ("bare stream, request and answer of P1", transport, None, ""),
+            ("P1 view, one holder, 20 records", p1.whole, Some(floor), "budget 1.5"),
+            ("P3 view, all holders, 250 records each", p3.whole, Some(wide_floor), "budget p50 60 ms, p99 250 ms"),
+            ("P3 own records on screen", p3.own, None, "budget 20 ms"),
+        ],
+        p3.records,
+    )
 }
 
 /// What one series of views came to.
@@ -99,11 +102,8 @@ async fn measure(network: &Network, holders: usize) -> Result<Measured, Failure>
     for (turn, (person, peer)) in desks.iter().cycle().take(VIEWS + VIEWS / 10).enumerate() {
         pace.tick().await;
         let credential = person.credential.unverified()?;
-        let request = ViewRequest {
-            query: question(&name, person, &credential)?,
-            reason_text: None,
-            deadline_ms: 8_000,
-        };
+        let request =
+            ViewRequest { query: question(&name, person, &credential)?, reason_text: None, deadline_ms: 8_000 };
         let replies = peer.desk(&DeskRequest::View(Box::new(request))).await?;
         let shown = replies.iter().find(|(_, reply)| matches!(reply, DeskReply::Own(_))).map(|(at, _)| *at);
         let Some((done, DeskReply::View(view))) = replies.last() else {
@@ -127,11 +127,7 @@ async fn measure(network: &Network, holders: usize) -> Result<Measured, Failure>
     Ok(Measured { whole: quantiles(whole), own: quantiles(own), answer_bytes, records })
 }
 
-fn question(
-    network: &NetworkId,
-    person: &Person,
-    credential: &StaffCredential,
-) -> Result<Signed<Query>, Failure> {
+fn question(network: &NetworkId, person: &Person, credential: &StaffCredential) -> Result<Signed<Query>, Failure> {
     let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis();
     let now = Timestamp(i64::try_from(millis)?);
     let mut id = [0; 16];
@@ -184,8 +180,7 @@ fn give(network: &Network, ods: &str, records: usize) -> Result<(), Failure> {
             "performer": [{"display": "Pathology laboratory"}]
         }})
     };
-    let entries: Vec<Value> =
-        std::iter::once(patient).chain((1..records.max(1)).map(observation)).collect();
+    let entries: Vec<Value> = std::iter::once(patient).chain((1..records.max(1)).map(observation)).collect();
     network.import_value(ods, &json!({"resourceType": "Bundle", "type": "collection", "entry": entries}))?;
     Ok(())
 }
@@ -228,9 +223,8 @@ async fn bare_exchange(request: usize, answer: usize) -> Result<Vec<Duration>, F
     let mut times = Vec::new();
     for _ in 0..VIEWS {
         let begun = Instant::now();
-        let mut stream = FramedStream::new(
-            client.open(server.local_peer(), Protocol::Query, Duration::from_secs(5)).await?,
-        );
+        let mut stream =
+            FramedStream::new(client.open(server.local_peer(), Protocol::Query, Duration::from_secs(5)).await?);
         stream.write_frame(&payload).await?;
         while stream.read_frame(FRAME_MAX).await?.is_some() {}
         times.push(begun.elapsed());

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use careweave_node::ask::receive::{Receiver, Step};
 use careweave_node::clock::Clock;
 use careweave_node::net::Protocol;
-use careweave_protocol::cbor;
 use careweave_protocol::id::{NodeKey, OdsCode};
 use careweave_protocol::identity::{EndpointRole, Hello};
-use careweave_protocol::limits::{REFUSAL_BUCKET, REFUSAL_TICK};
+use careweave_protocol::limits::{CREDIT_WINDOW, REFUSAL_BUCKET, REFUSAL_TICK};
 use careweave_protocol::query::{AnswerFrame, AnswerHeader, AnswerOutcome, Cause, Patient, Purpose, Relationship};
 use careweave_protocol::signed::{Scope, Signed};
 use careweave_protocol::time::Date;
@@ -336,7 +335,76 @@ fn no_signed_type_passes_for_another() {
         let outcome = wire.header(&wire.ask(&peer, bytes)).outcome;
         assert!(matches!(outcome, AnswerOutcome::Refused(Cause::SignatureInvalid | Cause::Malformed)), "{name}");
     }
-    assert!(cbor::to_vec(&0u8).is_ok());
+}
+
+#[test]
+fn an_answer_of_many_credit_windows_arrives_whole_and_stops_where_nobody_grants_more() {
+    let wire = Wire::new();
+    let patient = stranger(74, "Large");
+    let mut large = bundle(&patient, &condition());
+    for number in 0..8 {
+        large["entry"].as_array_mut().unwrap().push(scan(number));
+    }
+    wire.network.import_value(HOLDER, &large).unwrap();
+
+    // A holder that is granted nothing sends its window and no more, and cuts the stream when it has waited long enough.
+    let question = wire.question(&patient);
+    let envelope = question.envelope(&question.query().unwrap()).unwrap();
+    let peer = wire.connect();
+    let header = wire.runtime.block_on(async {
+        let mut stream = peer.open(Protocol::Query).await.unwrap();
+        stream.write_frame(envelope.signed().as_bytes()).await.unwrap();
+        let mut receiver = Receiver::new(question.expected(&envelope));
+        let mut consumed = 0;
+        let (mut first, mut whole) = (None, false);
+        while let Ok(Some(frame)) = stream.read_frame(careweave_protocol::limits::FRAME_MAX).await {
+            first.get_or_insert(frame.clone());
+            match receiver.take(&frame).unwrap() {
+                Step::Further { consumed: bytes } => consumed += bytes,
+                Step::Whole(_) => whole = true,
+                Step::Busy(_) => panic!("busy"),
+            }
+        }
+        assert!(!whole, "it ended without credit");
+        assert!(consumed <= CREDIT_WINDOW + careweave_protocol::limits::CHUNK_MAX as u32, "{consumed}");
+        first.unwrap()
+    });
+    let header = wire.header(&[header]);
+    assert!(header.bytes > 2 * u64::from(CREDIT_WINDOW), "{} bytes", header.bytes);
+
+    // The node itself grants as it consumes, and gets all of it.
+    wire.runtime.block_on(peer.close());
+    wire.network.start(ASKER).unwrap();
+    wire.network.wait_connected(ASKER).unwrap();
+    wire.network.import_value(ASKER, &registered(&patient)).unwrap();
+    let view = scene::view(&wire.network, &format!("{ASKER}-gp"), &patient, &[]).expect_status(0).unwrap();
+    let view = view.json().unwrap();
+    assert_eq!(scene::source(&view, HOLDER)["outcome"], "answered");
+    assert_eq!(scene::source(&view, HOLDER)["records"], 10);
+}
+
+/// A scanned letter of 600 kB that does not compress.
+fn scan(number: u32) -> serde_json::Value {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64.wrapping_add(u64::from(number));
+    let mut data = String::new();
+    while data.len() < 600_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        data.push_str(&format!("{:016x}", state.rotate_left(17) ^ (state >> 29)));
+    }
+    json!({"fullUrl": format!("urn:uuid:00000000-0000-4000-8002-{number:012}"), "resource": {
+        "resourceType": "DocumentReference", "id": format!("scan-{number}"), "status": "current",
+        "type": {"coding": [{"system": "http://snomed.info/sct", "code": "823751000000102"}]},
+        "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}, "date": "2026-01-01T00:00:00Z",
+        "content": [{"attachment": {"contentType": "application/pdf", "data": data}}]
+    }})
+}
+
+/// The patient as their practice holds them.
+fn registered(patient: &scene::Patient) -> serde_json::Value {
+    let mut own = patient_entry(patient);
+    own["resource"]["generalPractitioner"] = json!([
+        {"identifier": {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": ASKER}}]);
+    json!({"resourceType": "Bundle", "type": "collection", "entry": [own]})
 }
 
 fn stranger(index: usize, family: &str) -> scene::Patient {
