@@ -23,6 +23,8 @@ mod scene;
 #[cfg(test)]
 mod unavailable;
 #[cfg(test)]
+mod vectors;
+#[cfg(test)]
 mod view;
 #[cfg(test)]
 mod wire;

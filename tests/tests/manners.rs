@@ -58,7 +58,7 @@ fn what_a_credential_does_not_allow_is_exit_4_and_names_the_scope() {
         let json: Vec<&str> = arguments.iter().copied().chain(["-o", "json"]).collect();
         let error = error(&network.cli(profile, &json).unwrap(), 4);
         assert_eq!(error["code"], "not-allowed", "{profile} {arguments:?}");
-        assert!(error["message"].as_str().unwrap().contains(scope));
+        assert!(error["message"].as_str().unwrap().contains(scope), "{profile} {arguments:?} {error:#}");
     }
     // Whoever runs the node sees no patient, for whatever purpose.
     for purpose in ["care", "emergency"] {

@@ -73,7 +73,7 @@ fn whoever_the_own_record_contradicts_is_not_asked_about_and_exit_5_says_so() {
     assert_eq!(refused.field("/error/code").unwrap(), "not-matched");
     let own = crate::scene::list(network, "Y91002", &[]);
     assert!(
-        own.iter().any(|entry| entry["cause"].as_str().is_some_and(|cause| cause.contains("transposed"))),
+        own.iter().any(|entry| entry["cause"].as_str().is_some_and(|cause| cause.contains("exchanged"))),
         "{own:#?}"
     );
     view(network, "Y91002-gp", &ben(), &[]).expect_status(0).unwrap();

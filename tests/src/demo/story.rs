@@ -21,7 +21,8 @@ pub(super) fn tell(network: &Network, teller: &mut Teller<'_>) -> Result<(), Dem
 pub(super) fn commands_to_try(teller: &mut Teller<'_>) -> Result<(), DemoError> {
     let directory = teller.directory().to_owned();
     teller.chapter("The network is running: commands to try")?;
-    teller.say(&format!("export PATH=\"$PWD/{directory}/bin:$PATH\""))?;
+    let absolute = if directory.starts_with('/') { directory.clone() } else { format!("$PWD/{directory}") };
+    teller.say(&format!("export PATH=\"{absolute}/bin:$PATH\""))?;
     for (profile, command) in [
         ("Y91001-gp", "view 9990010013 --yes"),
         ("Y91001-gp", "view 9990010013 --yes --category results,letters -o json"),
