@@ -46,7 +46,7 @@ pub struct StaffGrant {
 /// One line of the organisation's register of issued credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedCredential {
-    /// SHA-256 of the signed credential.
+    /// SHA-256 of the credential without its signature ([`Verified::statement_digest`]).
     pub digest: Digest,
     /// Whose it is.
     pub person: PersonId,
@@ -198,7 +198,7 @@ impl Register {
         let claim = credential.get();
         self.issued.retain(|c| c.not_after > now);
         self.issued.push(IssuedCredential {
-            digest: credential.signed().digest(),
+            digest: credential.statement_digest(),
             person: claim.person.clone(),
             name: claim.name.clone(),
             group: claim.group,

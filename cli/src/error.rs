@@ -93,6 +93,7 @@ impl From<&clap::Error> for CliError {
         if let (ErrorKind::ValueValidation, Some(ContextValue::String(argument)), Some(reason)) =
             (error.kind(), error.get(ContextKind::InvalidArg), std::error::Error::source(error))
         {
+            let argument = argument.trim_matches(['[', ']']);
             return Self::usage(format!("{argument}: {reason}")).hint(USAGE_HINT);
         }
         let text = error.render().to_string();
@@ -104,8 +105,12 @@ impl From<&clap::Error> for CliError {
             let rest: Vec<&str> = lines.clone().take_while(|line| !line.starts_with("Usage:")).collect();
             message = format!("{message} {}", rest.join(", "));
         }
-        let tip = lines.find_map(|line| line.strip_prefix("tip: "));
-        Self::usage(message).hint(tip.unwrap_or(USAGE_HINT))
+        let hint = lines.find_map(|line| match line.strip_prefix("[possible values: ") {
+            Some(values) => Some(format!("it is one of: {}", values.trim_end_matches(']'))),
+            // What begins with two hyphens was meant as a flag, so how to pass it as a value is no help.
+            None => line.strip_prefix("tip: ").filter(|tip| !tip.starts_with("to pass ")).map(str::to_owned),
+        });
+        Self::usage(message).hint(hint.unwrap_or_else(|| USAGE_HINT.to_owned()))
     }
 }
 
@@ -138,6 +143,9 @@ mod tests {
         assert!(refused(&["careweave", "import"]).message.contains("FILE"));
         assert!(!refused(&["careweave", "view", "9990010014"]).message.contains("999"));
         assert!(refused(&["careweave", "veiw"]).hint.unwrap().contains("view"));
+        assert!(refused(&["careweave", "-o", "xml", "view"]).hint.unwrap().contains("table, json"));
+        assert!(!refused(&["careweave", "view", "--nonsense"]).hint.unwrap().contains("-- --"));
+        assert!(refused(&["careweave", "view", "9990010014"]).message.starts_with("NHS:"));
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Profile {
         if let Some(key) = agent::unlocked(&self.directory, ctx)? {
             return Ok(key);
         }
-        let typed = passphrase::ask(ctx, "Passphrase of your staff key")?;
+        let typed = passphrase::ask(ctx, "Passphrase of your staff key", "run `careweave login` first")?;
         Ok(SoftwareKey::read_protected(&path, &typed)?)
     }
 

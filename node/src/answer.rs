@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use careweave_protocol::audit::{AuditEntry, EntryKind};
 use careweave_protocol::frame;
-use careweave_protocol::limits::{IDLE_TIMEOUT, REQUEST_MAX};
+use careweave_protocol::limits::{ANSWER_BUDGET, IDLE_TIMEOUT, REQUEST_MAX};
 use careweave_protocol::query::{AnswerFrame, AnswerOutcome, Cause};
 use careweave_protocol::signed::SignedError;
 use careweave_protocol::time::Timestamp;
@@ -72,27 +72,35 @@ pub async fn answer(
     session: &NodeSession,
     stream: ExchangeStream,
 ) -> Result<(), AnswerError> {
-    let arrived = Instant::now();
-    let now = services.clock.now();
     let mut stream = FramedStream::new(stream);
     let Some(envelope) = within(stream.read_frame(REQUEST_MAX)).await? else { return Ok(()) };
+    // Not before: whoever sends slowly would choose how close to a tick the work ends, and so measure it.
+    let arrived = Instant::now();
+    let now = services.clock.now();
 
     // Who asks? A cause from here to `guard` is about the asker, and is named.
     let asked = match authenticate::authenticate(services, session, envelope, now) {
         Ok(asked) => asked,
         Err(refused) => return refuse(services, session, &mut stream, Err(refused.envelope), refused.cause, now).await,
     };
-    let alerts = match guard::check(services, session, &asked, now) {
-        Admission::Welcome { alerts } => alerts,
-        Admission::Busy { retry_ms } => return Ok(stream.write_frame(&frame::busy(retry_ms)).await?),
+    let (alerts, new_today) = match guard::check(services, session, &asked, now) {
+        Admission::Welcome { alerts, new_today } => (alerts, new_today),
+        Admission::Busy { retry_ms } => return within(stream.write_frame(&frame::busy(retry_ms))).await,
         Admission::Refused(cause) => return refuse(services, session, &mut stream, Ok(&asked), cause, now).await,
+        Admission::OverQuota { first } => {
+            if first {
+                services.alert("quota", Some(&asked), None, now).await;
+            }
+            return refuse(services, session, &mut stream, Ok(&asked), Cause::QuotaExceeded, now).await;
+        }
     };
 
     // Which records? A cause from here on is about the patient, and stays in our own log.
     let (asked, judged) = {
         let services = Arc::clone(services);
         tokio::task::spawn_blocking(move || {
-            let judged = judge::judge(&services, &asked.question(), asked.envelope.get().budget);
+            let budget = asked.envelope.get().budget.min(ANSWER_BUDGET);
+            let judged = judge::judge_for_another(&services, &asked.question(), budget);
             (asked, judged)
         })
         .await?
@@ -102,7 +110,7 @@ pub async fn answer(
     // The decision is durable before a byte leaves.
     let mut verdict = Verdict::of(&judged)?;
     let entry = judged.entry(services, &asked.question(), &verdict, now);
-    let extra = services.guard.remember(services, &asked, now)?;
+    let extra = if new_today { guard::mark(services, &asked, now) } else { Vec::new() };
     let append = Append { entry, patient: judged.patient_append(&asked), replay: Some(asked.replay(now)), extra };
     let receipt = match services.audit.append(append).await {
         Ok(receipt) => receipt,
@@ -112,7 +120,8 @@ pub async fn answer(
         }
         Err(error) => {
             let head = header::unlogged(services, session, Cause::LogUnavailable, now)?;
-            stream.write_frames(&[&head, &[AnswerFrame::END]]).await?;
+            header::wait_for_tick(arrived).await;
+            within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await?;
             return Err(error.into());
         }
     };
@@ -125,11 +134,7 @@ pub async fn answer(
             verdict.fill_refusal_bucket();
             let head = header::frame(services, session, &asked, &verdict, &receipt, now)?;
             header::wait_for_tick(arrived).await;
-            stream.write_frames(&[&head, &[AnswerFrame::END]]).await?;
-            // Only now: before the tick, a second sync would tell a near miss from a stranger.
-            if judged.data_quality() {
-                services.alert("data-quality", Some(&asked), judged.cause_name(), now).await;
-            }
+            within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await?;
         }
         Some((patient, grant)) => {
             if judged.alert {
@@ -140,7 +145,7 @@ pub async fn answer(
             stream::send(services, &mut stream, &head, permit, patient, asked.envelope.get().window).await?;
         }
     }
-    Ok(stream.close().await?)
+    within(stream.close()).await
 }
 
 /// Logs and sends a refusal whose cause is about the asker.
@@ -169,12 +174,13 @@ async fn refuse(
         Ok(asked) => header::frame(services, session, asked, &verdict, &receipt, now)?,
         Err(envelope) => header::frame_for(services, session, envelope, None, &verdict, &receipt, now)?,
     };
-    stream.write_frames(&[&head, &[AnswerFrame::END]]).await?;
-    Ok(stream.close().await?)
+    within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await?;
+    within(stream.close()).await
 }
 
-async fn within<T>(read: impl Future<Output = Result<T, FrameError>>) -> Result<T, AnswerError> {
-    Ok(timeout(IDLE_TIMEOUT, read).await.map_err(|_| AnswerError::Idle)??)
+/// A step on the stream: an asker that neither writes nor reads keeps no place for longer than [`IDLE_TIMEOUT`].
+async fn within<T>(step: impl Future<Output = Result<T, FrameError>>) -> Result<T, AnswerError> {
+    Ok(timeout(IDLE_TIMEOUT, step).await.map_err(|_| AnswerError::Idle)??)
 }
 
 /// The outcome as the log names it.

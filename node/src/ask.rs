@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::fetch::FetchError;
 use self::receive::Answer;
-use crate::answer::authenticate::fresh;
+use crate::answer::authenticate::{fits, fresh};
 use crate::answer::header::Verdict;
 use crate::answer::judge::{self, Judged, Question, Withheld};
 use crate::answer::permit::Permit;
@@ -72,7 +72,10 @@ async fn assemble(
 
     // Is it this person's own question, and may they ask it? Our own people are held to what others would hold them to.
     let credential = services.check_own_staff(session.credential.signed(), now).map_err(DeskReply::Refused)?;
-    let query = authorise(services, &credential, &request, now).map_err(DeskReply::Refused)?;
+    let query = match authorise(services, &credential, &request, now) {
+        Ok(query) => query,
+        Err(cause) => return Err(refuse_own(services, &credential, &request, cause, now).await),
+    };
     let question = Arc::new(Own { query, credential });
 
     // What do we hold ourselves, and on what grounds do we ask others?
@@ -140,8 +143,11 @@ async fn assemble(
 
     while let Some(part) = asking.join_next().await {
         let Ok(part) = part else { continue };
-        tell(events, DeskReply::Source(part.line())).await;
+        let line = part.line();
         gathered.take(part);
+        if gathered.may_name(&line.ods) {
+            tell(events, DeskReply::Source(line)).await;
+        }
     }
 
     gathered.close(started);
@@ -220,15 +226,42 @@ fn authorise(
     if !own || !text_fits {
         return Err(Cause::SignatureInvalid);
     }
+    if !fits(asked, person) {
+        return Err(Cause::Malformed);
+    }
     fresh(asked, now)?;
     let eligibility = services.own_eligibility(person, asked.purpose, now);
     if let Some(cause) = eligibility.refused {
         return Err(cause);
     }
-    if services.policy.purpose_granted(person.group, asked.purpose) {
+    if services.role(person.group, asked.purpose).granted {
         Ok(query)
     } else {
         Err(Cause::PurposeNotGranted(asked.purpose))
+    }
+}
+
+/// A view that our own person may not have is refused here already; that they tried is logged like any other refusal.
+async fn refuse_own(
+    services: &Services,
+    credential: &Verified<StaffCredential>,
+    request: &ViewRequest,
+    cause: Cause,
+    now: Timestamp,
+) -> DeskReply {
+    let mut entry = AuditEntry::new(EntryKind::Decision, now, services.config.ods.clone(), "refused");
+    if let Ok(query) = request.query.unverified() {
+        crate::answer::authenticate::describe(&mut entry, &query, credential.get());
+    }
+    entry.asker = Some(services.config.ods.clone());
+    entry.holder = Some(services.config.ods.clone());
+    entry.actor = Some(crate::services::actor_of(credential.get()));
+    entry.query = Some(request.query.digest());
+    entry.cause = Some(cause.to_string());
+    services.note_trust(&mut entry, now);
+    match services.audit.append(Append::new(entry)).await {
+        Ok(_) => DeskReply::Refused(cause),
+        Err(error) => failed(error),
     }
 }
 
@@ -351,7 +384,12 @@ struct Gathered {
     receipts: Vec<(OdsCode, Verified<AnswerHeader>, u32)>,
     identity: OwnIdentity,
     restricted: bool,
+    /// Whether the whereabouts of the patient are restricted here or at any source so far.
+    withheld: bool,
 }
+
+/// What a RECEIPT says when local organisations are not to be named for this patient.
+pub const WHEREABOUTS_RESTRICTED: &str = "whereabouts restricted";
 
 impl Gathered {
     fn new(
@@ -369,6 +407,7 @@ impl Gathered {
             receipts: Vec::new(),
             identity,
             restricted: judged.restricted(),
+            withheld: judged.restricted(),
         };
         for member in &plan.members {
             let is_own = member.ods == *own;
@@ -417,7 +456,14 @@ impl Gathered {
         }
     }
 
+    /// Whether what came of this source may be told before the view is made, which hides what must be hidden.
+    fn may_name(&self, ods: &OdsCode) -> bool {
+        !self.withheld || !self.sources.iter().any(|s| s.ods == *ods && s.local && !s.own)
+    }
+
     fn take(&mut self, part: Part) {
+        let records = part.answer.iter().flat_map(|answer| &answer.records);
+        self.withheld |= records.into_iter().any(|record| record.form == record.form.stripped());
         let line = part.line();
         if let Some(slot) = self.lines.iter_mut().find(|l| l.ods == part.ods) {
             *slot = line.clone();
@@ -449,11 +495,11 @@ impl Gathered {
         let (services, question) = (Arc::clone(services), Arc::clone(question));
         let merged = tokio::task::spawn_blocking(move || {
             let (query, group) = (question.query.get(), question.credential.get().group);
-            let role_cannot_see = services.role_cannot_see(group, query.purpose);
+            let role = services.role(group, query.purpose);
             let request = view::Request {
                 query,
                 group,
-                role_cannot_see: &role_cannot_see,
+                role_cannot_see: &role.cannot_see,
                 as_at,
                 zone: &services.zone,
                 own_identity: self.identity,
@@ -467,6 +513,7 @@ impl Gathered {
     /// RECEIPT entries and acknowledgements: durable together, off the path of the view.
     fn log_receipts(self, services: &Arc<Services>, question: &Arc<Own>, now: Timestamp) {
         let (services, question) = (Arc::clone(services), Arc::clone(question));
+        let withheld = self.withheld.then(|| WHEREABOUTS_RESTRICTED.to_owned());
         tokio::spawn(async move {
             let appends = self.receipts.into_iter().map(|(ods, header, records)| {
                 let said = header.get();
@@ -479,6 +526,7 @@ impl Gathered {
                 entry.counts.clone_from(&said.counts);
                 entry.bytes = said.bytes;
                 entry.policy = Some(said.policy);
+                entry.detail.clone_from(&withheld);
                 let item = Acknowledgement {
                     query_id: said.query_id,
                     header: header.signed().digest(),

@@ -9,11 +9,12 @@ use careweave_protocol::audit::{AuditEntry, EntryKind};
 use careweave_protocol::cbor;
 use careweave_protocol::delivery::{Alert, AlertKind, Delivery, DeliveryReply};
 use careweave_protocol::id::{Nonce, OdsCode};
-use careweave_protocol::limits::{IDLE_TIMEOUT, REQUEST_MAX, SIGNED_MAX};
+use careweave_protocol::limits::{FAN_OUT_MAX, IDLE_TIMEOUT, REQUEST_MAX, SIGNED_MAX};
 use careweave_protocol::query::acknowledgement::BATCH_MAX;
 use careweave_protocol::query::{Acknowledgement, AcknowledgementBatch, AnswerHeader};
 use careweave_protocol::signed::{Scope, Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
+use futures::stream::StreamExt;
 use ring::rand::SecureRandom;
 use rocksdb::WriteBatch;
 use serde_bytes::ByteBuf;
@@ -35,6 +36,8 @@ const RETRY: Duration = Duration::from_secs(15);
 const READ_AT_ONCE: usize = 2 * BATCH_MAX;
 /// Largest delivery: a batch of 256 acknowledgements is about 35 KiB.
 const DELIVERY_MAX: usize = SIGNED_MAX + 1024;
+/// Time for one recipient in one round; what is left goes in the next.
+const ONE_RECIPIENT: Duration = Duration::from_secs(60);
 /// Time to reach a recipient.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -49,6 +52,8 @@ const DONE: u8 = b'k';
 #[derive(Debug, Default)]
 pub struct Outbox {
     woken: Notify,
+    /// Held from looking for marks until they are set, so that a delivery sent twice at once has its effect once.
+    taking: tokio::sync::Mutex<()>,
 }
 
 /// Why something was not delivered, or not taken in.
@@ -75,9 +80,12 @@ pub enum DeliveryError {
     /// Could not be signed, or does not verify.
     #[error(transparent)]
     Signature(#[from] SignedError),
-    /// The recipient will not take it.
+    /// The recipient cannot take it now.
     #[error("the recipient did not take it")]
     NotTaken,
+    /// Not believed; sending it again would not help.
+    #[error("not believed")]
+    Rejected,
     /// The own store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -154,11 +162,17 @@ impl Outbox {
                 }
                 Err(_) => return,
             };
-            for (recipient, things) in recipients {
-                if let Err(error) = deliver(&services, &recipient, things).await {
-                    tracing::debug!(%recipient, %error, "delivery waits");
-                }
-            }
+            // Side by side: one recipient that is slow, or takes its time on purpose, must not keep the others waiting.
+            let services = &services;
+            futures::stream::iter(recipients)
+                .for_each_concurrent(FAN_OUT_MAX, |(recipient, things)| async move {
+                    match timeout(ONE_RECIPIENT, deliver(services, &recipient, things)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::debug!(%recipient, %error, "delivery waits"),
+                        Err(_) => tracing::debug!(%recipient, "delivery goes on later"),
+                    }
+                })
+                .await;
         }
     }
 }
@@ -208,14 +222,29 @@ async fn deliver(services: &Arc<Services>, recipient: &OdsCode, things: Things) 
         let statement = AcknowledgementBatch { asker: services.config.ods.clone(), holder: recipient.clone(), items };
         let scope = Scope::to(&services.config.network, recipient);
         let signed = Signed::sign(&statement, scope, services.node_signer())?.into_signed();
-        send(services, known.peer, &cbor::to_vec(&Delivery::Acknowledgements(signed))?).await?;
-        forget(services, part.iter().map(|(k, _)| k.clone()).collect()).await?;
+        let sent = send(services, known.peer, &cbor::to_vec(&Delivery::Acknowledgements(signed))?).await;
+        settle(services, recipient, sent, part.iter().map(|(k, _)| k.clone()).collect()).await?;
     }
     for (key, bytes) in ready {
-        send(services, known.peer, &bytes).await?;
-        forget(services, vec![key]).await?;
+        let sent = send(services, known.peer, &bytes).await;
+        settle(services, recipient, sent, vec![key]).await?;
     }
     Ok(())
+}
+
+/// Forgets what was taken, and what never will be: it would stand before everything that comes after it.
+async fn settle(
+    services: &Arc<Services>,
+    recipient: &OdsCode,
+    sent: Result<(), DeliveryError>,
+    keys: Vec<Vec<u8>>,
+) -> Result<(), DeliveryError> {
+    if let Err(DeliveryError::Rejected) = sent {
+        services.admin("delivery-rejected", None, format!("{} to {recipient}", keys.len())).await;
+    } else {
+        sent?;
+    }
+    forget(services, keys).await
 }
 
 async fn send(services: &Services, peer: libp2p::PeerId, delivery: &[u8]) -> Result<(), DeliveryError> {
@@ -225,7 +254,8 @@ async fn send(services: &Services, peer: libp2p::PeerId, delivery: &[u8]) -> Res
     let reply = timeout(IDLE_TIMEOUT, stream.read_frame(REQUEST_MAX)).await.map_err(|_| DeliveryError::Idle)??;
     match cbor::from_slice(&reply.ok_or(DeliveryError::Idle)?, REQUEST_MAX)? {
         DeliveryReply::Accepted => Ok(()),
-        DeliveryReply::Rejected(_) | DeliveryReply::Busy(_) => Err(DeliveryError::NotTaken),
+        DeliveryReply::Rejected(_) => Err(DeliveryError::Rejected),
+        DeliveryReply::Busy(_) => Err(DeliveryError::NotTaken),
     }
 }
 
@@ -275,7 +305,7 @@ async fn take_in(services: &Arc<Services>, session: &NodeSession, frame: &[u8]) 
         Delivery::Acknowledgements(signed) => {
             let batch = signed.verify(scope, &from.node().into())?.into_inner();
             if batch.asker != *from.ods() || batch.holder != services.config.ods || batch.items.len() > BATCH_MAX {
-                return Err(DeliveryError::NotTaken);
+                return Err(DeliveryError::Rejected);
             }
             let entries = batch.items.into_iter().map(|item| {
                 let mut entry = AuditEntry::new(EntryKind::Ack, now, services.config.ods.clone(), "acknowledged");
@@ -290,7 +320,7 @@ async fn take_in(services: &Arc<Services>, session: &NodeSession, frame: &[u8]) 
         Delivery::Alert(signed) => {
             let alert = signed.verify(scope, &from.node().into())?.into_inner();
             if alert.from != *from.ods() {
-                return Err(DeliveryError::NotTaken);
+                return Err(DeliveryError::Rejected);
             }
             let event = match alert.kind {
                 AlertKind::SelfClaimedAccess => "self-claimed-at-holder",
@@ -306,24 +336,27 @@ async fn take_in(services: &Arc<Services>, session: &NodeSession, frame: &[u8]) 
     }
 }
 
-/// Logs each entry whose mark is not there yet, and sets the mark in the same batch.
+/// Logs each entry that is about a query this log knows and whose mark is not there yet, and sets the mark in the same batch. Without
+/// the first, any member could fill the log with queries that it makes up.
 async fn log_once(
     services: &Arc<Services>,
     entries: Vec<(AuditEntry, Vec<u8>)>,
     now: Timestamp,
 ) -> Result<(), DeliveryError> {
-    let database = services.database.clone();
+    let _one_at_a_time = services.outbox.taking.lock().await;
+    let (database, audit) = (services.database.clone(), services.audit.clone());
     let fresh = tokio::task::spawn_blocking(move || {
-        let mut fresh = Vec::new();
+        let mut fresh: BTreeMap<Vec<u8>, AuditEntry> = BTreeMap::new();
         for (entry, mark) in entries {
-            if database.get(Family::Receipts, &mark)?.is_none() {
-                fresh.push((entry, mark));
+            let known = entry.query_id.as_ref().map(|query| audit.knows_query(query)).transpose()?;
+            if known == Some(true) && database.get(Family::Receipts, &mark)?.is_none() {
+                fresh.entry(mark).or_insert(entry);
             }
         }
         Ok::<_, StoreError>(fresh)
     })
     .await??;
-    let appends = fresh.into_iter().map(|(entry, mark)| {
+    let appends = fresh.into_iter().map(|(mark, entry)| {
         let extra = vec![(Family::Receipts, mark, now.0.to_be_bytes().to_vec())];
         services.audit.append(Append { entry, patient: None, replay: None, extra })
     });

@@ -73,9 +73,13 @@ pub async fn serve(
         DeskRequest::Trust { version } => Ok(DeskReply::Trust(services.documents_after(version))),
         DeskRequest::Explain(query) => explain(services, person, query).await,
         // Whoever verifies the log needs to know which key signs it.
-        DeskRequest::Status => permitted(person, Scope::Operate)
-            .or_else(|_| permitted(person, Scope::Audit))
-            .and_then(|()| status(services, now)),
+        DeskRequest::Status => match permitted(person, Scope::Audit).or_else(|_| permitted(person, Scope::Operate)) {
+            Ok(()) => {
+                let services = Arc::clone(services);
+                tokio::task::spawn_blocking(move || status(&services, now)).await?
+            }
+            Err(reply) => Err(reply),
+        },
         DeskRequest::Peers => allowed(person, Scope::Operate, || peers(services, now)),
         DeskRequest::Log { from, count } => match permitted(person, Scope::Audit) {
             Ok(()) => log_page(services, from, count).await,
@@ -105,10 +109,16 @@ async fn view(
         let (services, session) = (Arc::clone(services), Arc::clone(session));
         tokio::spawn(async move { ask::view(&services, &session, request, &sender).await })
     };
+    let mut sent = Ok(());
     while let Some(event) = events.recv().await {
-        send(&mut stream, &event).await?;
+        if sent.is_ok() {
+            sent = send(&mut stream, &event).await;
+        }
     }
-    finish(stream, task.await?).await
+    // A view goes on when its person hangs up, so it keeps its place until it has ended: places bound how many there are.
+    let reply = task.await?;
+    sent?;
+    finish(stream, reply).await
 }
 
 /// Sends a reply, in as many frames as it takes.
@@ -153,7 +163,7 @@ async fn identify(
     number: NhsNumber,
 ) -> Result<DeskReply, DeskReply> {
     let purposes = [careweave_protocol::query::Purpose::Treat, careweave_protocol::query::Purpose::Etreat];
-    if !purposes.iter().any(|p| services.policy.purpose_granted(person.group, *p)) {
+    if !purposes.iter().any(|p| services.role(person.group, *p).granted) {
         return Err(DeskReply::NotAllowed("clinical".to_owned()));
     }
     let held = {
@@ -165,10 +175,23 @@ async fn identify(
     entry.asker = Some(services.config.ods.clone());
     entry.holder = Some(services.config.ods.clone());
     entry.actor = Some(crate::services::actor_of(person));
-    let [patient] = held.as_slice() else { return Ok(DeskReply::Identity(None)) };
-    let part = crate::audit::PatientAppend { number, key: Some(patient.data_key.clone()), reason_text: None };
+    // That somebody is not held here is an answer too, so every look is logged.
+    let found = match held.as_slice() {
+        [patient] => Some(patient),
+        [] => {
+            entry.cause = Some("unknown-patient".to_owned());
+            None
+        }
+        _ => {
+            entry.cause = Some("ambiguous".to_owned());
+            None
+        }
+    };
+    let key = found.map(|patient| patient.data_key.clone());
+    let part = crate::audit::PatientAppend { number, key, reason_text: None };
     let append = crate::audit::Append { entry, patient: Some(part), replay: None, extra: Vec::new() };
     services.audit.append(append).await.map_err(failed)?;
+    let Some(patient) = found else { return Ok(DeskReply::Identity(None)) };
     let who = &patient.demographics;
     let (Some(family), Some(birth_date)) = (who.families.first(), who.birth_date) else {
         return Ok(DeskReply::Identity(None));
@@ -231,7 +254,7 @@ fn peers(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
                 Some(Session::Node(node)) => Some(node.identity.clock_ahead()),
                 _ => None,
             },
-            cause: known.as_ref().and_then(|k| services.gate_cause(&k.peer)).map(|c| c.to_string()),
+            cause: known.as_ref().and_then(|k| services.refusal(&k.peer)).map(|c| c.to_string()),
         }
     };
     Ok(DeskReply::Peers(members.map(line).collect()))
@@ -258,6 +281,14 @@ async fn explain(services: &Arc<Services>, person: &StaffCredential, query: Quer
                 let Ok(details) = cbor::from_own::<AuditEntry>(details) else { continue };
                 let own = details.actor.as_ref().is_some_and(|a| a.ods == person.ods && a.person == person.person);
                 if !(auditor || own) {
+                    continue;
+                }
+                // Which local organisation had something would say where the person lives.
+                let receipt = details.kind == EntryKind::Receipt
+                    && details.detail.as_deref() == Some(ask::WHEREABOUTS_RESTRICTED);
+                let local =
+                    |holder| services.trust().member(holder).is_none_or(|member| ask::locate::is_local(member.kind));
+                if !auditor && receipt && details.holder.as_ref().is_none_or(local) {
                     continue;
                 }
                 replayed = replay(&services, &details).or(replayed);

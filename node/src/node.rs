@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use careweave_certs::private_file;
 use careweave_certs::trust::TrustError;
 use careweave_protocol::frame;
 use careweave_protocol::identity::EndpointRole;
@@ -27,8 +28,8 @@ use crate::upkeep;
 
 /// Streams and events waiting to be looked at: a moment's burst; beyond it the handler answers busy.
 const INBOUND: usize = 256;
-/// Changes waiting for the upkeep task; more are covered by its next round.
-const CHANGES: usize = 64;
+/// Peers with news waiting for the upkeep task; more are covered by its next round.
+const NEWS: usize = 64;
 /// What a busy node asks others to wait before they come back.
 const RETRY_MS: u32 = 1_000;
 /// Time for exchanges under way to end before connections are cut.
@@ -86,7 +87,8 @@ impl Node {
         let trust = loaded.load_trust(now)?;
         let own = loaded.identify(&config, &trust, now)?;
 
-        // What do we hold, and does our log continue what it said before?
+        // What do we hold, and does our log continue what it said before? RocksDB would make a directory that others may enter.
+        private_file::create_dir(&config.data_dir).map_err(OwnError::from)?;
         let database = Database::open(&config.data_dir, &own.key_encryption_key()?)?;
         check_forward(now, upkeep::highest_time(&database)?).map_err(StartError::ClockBackwards)?;
         let audit = AuditLog::open(database.clone(), &config.network, &config.ods, own.node_signer_shared(), &[])?;
@@ -108,7 +110,7 @@ impl Node {
         let (desk, desk_loop) = Endpoint::start(desk_config, desk_events).await?;
         own.renew(&config, &peers.listen_addresses(), now).map_err(OwnError::from)?;
 
-        let (changed, changes) = mpsc::channel(CHANGES);
+        let (changed, news) = mpsc::channel(NEWS);
         let zone = jiff::tz::TimeZone::system().iana_name().unwrap_or("Europe/London").to_owned();
         let services = Arc::new(Services::new(Parts {
             zone,
@@ -121,7 +123,7 @@ impl Node {
             outbox: Outbox::default(),
             peers: gate(peers, EndpointRole::Peer),
             desk: gate(desk, EndpointRole::Desk),
-            changed: Changed(changed),
+            changed: Changed::new(changed),
             trust,
             config,
         }));
@@ -130,7 +132,7 @@ impl Node {
         let tasks = vec![
             tokio::spawn(accept(Arc::clone(&services), EndpointRole::Peer, from_peers, inflight.clone())),
             tokio::spawn(accept(Arc::clone(&services), EndpointRole::Desk, from_desk, inflight.clone())),
-            tokio::spawn(upkeep::run(Arc::clone(&services), changes)),
+            tokio::spawn(upkeep::run(Arc::clone(&services), news)),
             tokio::spawn(Outbox::run(Arc::clone(&services))),
         ];
         Ok(Self { services, tasks, endpoints: vec![peer_loop, desk_loop], inflight })
@@ -197,23 +199,14 @@ async fn accept(services: Arc<Services>, role: EndpointRole, mut events: mpsc::R
                         EndpointRole::Desk => &services.desk,
                     };
                     let outcome = gate.authenticate(&services, peer, connection, side, stream).await;
-                    let cause = match outcome {
-                        Ok(session) => {
-                            if let Session::Node(node) = session {
-                                services.take_in_revocation(&node.identity).await;
-                            }
-                            None
+                    match outcome {
+                        Ok(Session::Node(node)) => services.take_in_revocation(&node.identity).await,
+                        Ok(Session::Staff(_)) => {}
+                        Err(error @ (GateError::Refused(_) | GateError::RefusedByPeer(_))) => {
+                            tracing::warn!(%peer, %error, "connection refused");
                         }
-                        Err(GateError::Refused(cause) | GateError::RefusedByPeer(cause)) => {
-                            tracing::warn!(%peer, %cause, "connection refused");
-                            Some(cause)
-                        }
-                        Err(error) => {
-                            tracing::debug!(%peer, %error, "auth did not finish");
-                            return;
-                        }
-                    };
-                    services.note_cause(peer, cause);
+                        Err(error) => tracing::debug!(%peer, %error, "auth did not finish"),
+                    }
                 });
             }
             Inbound::Exchange { peer, protocol, stream, .. } => {

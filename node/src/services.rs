@@ -10,18 +10,17 @@ use careweave_protocol::desk::GovernanceDocument;
 use careweave_protocol::id::{Digest, NodeKey};
 use careweave_protocol::identity::{AdvertRecord, EndpointRole, NodeBinding, NodeHello, StaffCredential, StaffGroup};
 use careweave_protocol::key::Signer;
-use careweave_protocol::policy::{Access, PolicyBundle};
+use careweave_protocol::policy::PolicyBundle;
 use careweave_protocol::query::{Cause, Purpose, Query};
-use careweave_protocol::record::Category;
 use careweave_protocol::signed::{MultiSigned, Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
 use libp2p::PeerId;
 use serde_bytes::ByteBuf;
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::answer::authenticate::Asked;
-use crate::answer::decisions::Decisions;
+use crate::answer::decisions::{Decisions, Role};
 use crate::answer::guard::Guard;
 use crate::audit::{Append, AuditLog, PatientKeyring};
 use crate::clock::Clock;
@@ -73,30 +72,52 @@ pub struct Services {
     pub changed: Changed,
     trust: RwLock<Trust>,
     credentials: Mutex<HashMap<Digest, Verified<StaffCredential>>>,
-    causes: Mutex<HashMap<PeerId, Cause>>,
+    causes: Mutex<HashMap<PeerId, Refusal>>,
+    /// Held while trust is written, so that an older state never replaces a newer one on disk.
+    keeping: tokio::sync::Mutex<()>,
 }
 
-/// Something the upkeep task should do now and not at its next round.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// This peer has news.
-    PullFrom(PeerId),
-    /// Trust has changed here: check every session, tell every peer.
-    Trust,
+/// What the upkeep task should do now and not at its next round. That trust has changed has a place of its own, so that no number of
+/// peers with news can crowd it out.
+#[derive(Debug)]
+pub struct Changed {
+    pulls: mpsc::Sender<PeerId>,
+    trust: Notify,
 }
-
-/// Where changes are announced. A full queue drops them: the next round does everything anyway.
-#[derive(Debug, Clone)]
-pub struct Changed(pub mpsc::Sender<Change>);
 
 impl Changed {
-    /// This peer has news.
-    pub fn pull_from(&self, peer: PeerId) {
-        drop(self.0.try_send(Change::PullFrom(peer)));
+    /// Announces at this queue.
+    #[must_use]
+    pub fn new(pulls: mpsc::Sender<PeerId>) -> Self {
+        Self { pulls, trust: Notify::new() }
     }
 
-    fn trust(&self) {
-        drop(self.0.try_send(Change::Trust));
+    /// This peer has news. A full queue drops it: the next round asks everybody.
+    pub fn pull_from(&self, peer: PeerId) {
+        let _ = self.pulls.try_send(peer);
+    }
+
+    /// Returns when trust has changed since the last time: check every session, tell every peer.
+    pub async fn trust(&self) {
+        self.trust.notified().await;
+    }
+}
+
+/// Why a connection did not pass its gate, and who refused whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// We did not believe the peer.
+    Ours(Cause),
+    /// The peer refused us.
+    Theirs(Cause),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ours(cause) => write!(f, "{cause}"),
+            Self::Theirs(cause) => write!(f, "refused us: {cause}"),
+        }
     }
 }
 
@@ -153,6 +174,7 @@ impl Services {
             trust: RwLock::new(parts.trust),
             credentials: Mutex::default(),
             causes: Mutex::default(),
+            keeping: tokio::sync::Mutex::default(),
         }
     }
 
@@ -202,7 +224,8 @@ impl Services {
         employer: &PeerIdentity,
         now: Timestamp,
     ) -> Result<Verified<StaffCredential>, Cause> {
-        let digest = credential.digest();
+        // With the employer's key: what verified under a key that has been withdrawn since must not pass under its successor.
+        let digest = Digest::of(&[credential.as_bytes(), employer.organisation_key().spki_hash().as_bytes()]);
         let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
         if let Some(known) = known.filter(|k| k.get().ods == *employer.ods()) {
             // The signature is known to be good; everything that time or a revocation can change is looked at again.
@@ -239,18 +262,10 @@ impl Services {
         self.trust().check_eligibility(self.own.identity(), person, purpose, now)
     }
 
-    /// Categories closed to a role, from the table alone.
+    /// What a staff group may do for a purpose, from the table alone.
     #[must_use]
-    pub fn role_cannot_see(&self, group: StaffGroup, purpose: Purpose) -> Vec<Category> {
-        let shown = |c: &Category| !matches!(c, Category::Other | Category::Experience);
-        let closed = |c: &Category| self.policy.may_see(group, purpose, *c) == Access::None;
-        Category::ALL.iter().copied().filter(shown).filter(closed).collect()
-    }
-
-    /// Whether a role sees nothing at all for a purpose, so that nobody need be asked.
-    #[must_use]
-    pub fn sees_nothing(&self, group: StaffGroup, purpose: Purpose) -> bool {
-        Category::ALL.iter().all(|c| self.policy.may_see(group, purpose, *c) == Access::None)
+    pub fn role(&self, group: StaffGroup, purpose: Purpose) -> Arc<Role> {
+        self.decisions.role(&self.policy, group, purpose)
     }
 
     /// Manifest version, and age of the newest beacon in seconds.
@@ -295,11 +310,13 @@ impl Services {
             }
         };
         if new {
+            // First, because whoever has just lost their access must not keep it while a disk is slow.
+            self.changed.trust.notify_one();
+            let _one_writer = self.keeping.lock().await;
             let bytes = self.trust().to_bytes()?;
             if let Err(error) = self.own.keep_trust(bytes).await {
                 tracing::error!(%error, "trust could not be written; it is held until the node stops");
             }
-            self.changed.trust();
         }
         Ok(new)
     }
@@ -326,7 +343,7 @@ impl Services {
         employer: &PeerIdentity,
         now: Timestamp,
     ) -> Result<(), Cause> {
-        let (credential, digest) = (known.get(), known.signed().digest());
+        let (credential, digest) = (known.get(), known.statement_digest());
         let trust = self.trust();
         let pinned = |key| trust.member(&credential.ods).is_some_and(|m| m.key.accepts(key));
         if now >= credential.not_after {
@@ -369,11 +386,11 @@ impl Services {
     }
 
     /// Remembers why a connection did not pass.
-    pub fn note_cause(&self, peer: PeerId, cause: Option<Cause>) {
+    pub fn note_refusal(&self, peer: PeerId, refusal: Option<Refusal>) {
         let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
-        match cause {
-            Some(cause) if causes.len() < CAUSES_KEPT || causes.contains_key(&peer) => {
-                causes.insert(peer, cause);
+        match refusal {
+            Some(refusal) if causes.len() < CAUSES_KEPT || causes.contains_key(&peer) => {
+                causes.insert(peer, refusal);
             }
             Some(_) => {}
             None => {
@@ -384,7 +401,7 @@ impl Services {
 
     /// Why the last connection with a peer did not pass, if it did not.
     #[must_use]
-    pub fn gate_cause(&self, peer: &PeerId) -> Option<Cause> {
+    pub fn refusal(&self, peer: &PeerId) -> Option<Refusal> {
         self.causes.lock().unwrap_or_else(PoisonError::into_inner).get(peer).cloned()
     }
 

@@ -1,5 +1,6 @@
 //! What the node does without being asked: reach members, keep trust current, renew what ends, cut who may no longer stay.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use careweave_protocol::time::Timestamp;
 use libp2p::{Multiaddr, PeerId};
 use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::net::directory::{self, peer_of};
 use crate::net::gate::{NodeSession, Session};
-use crate::services::{Change, Services};
+use crate::services::{Refusal, Services};
 use crate::store::database::{Family, StoreError};
 
 /// Between two rounds of reaching members and checking sessions.
@@ -36,49 +38,75 @@ const HIGHEST_TIME: &[u8] = b"highest time";
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// Runs until cancelled.
-pub async fn run(services: Arc<Services>, mut changes: mpsc::Receiver<Change>) {
+/// Runs until cancelled. Three things side by side: a member that is slow to be reached, or to say its news, must not put off that
+/// another's connections are cut.
+pub async fn run(services: Arc<Services>, news: mpsc::Receiver<PeerId>) {
+    tokio::join!(rounds(&services), pulls(&services, news), cuts(&services));
+}
+
+/// Acts on every change of trust at once.
+async fn cuts(services: &Arc<Services>) {
+    loop {
+        services.changed.trust().await;
+        sweep(services).await;
+        for (peer, _) in services.peers.sessions.all() {
+            let services = Arc::clone(services);
+            tokio::spawn(async move { drop(timeout(REACH, directory::notify(&services, peer)).await) });
+        }
+    }
+}
+
+/// Pulls from peers that say they have news: from each one at a time, so at most one for each connected peer.
+async fn pulls(services: &Arc<Services>, mut news: mpsc::Receiver<PeerId>) {
+    let mut pulling = JoinSet::new();
+    let mut from = HashSet::new();
+    loop {
+        tokio::select! {
+            Some(peer) = news.recv() => if from.insert(peer) {
+                let services = Arc::clone(services);
+                pulling.spawn(async move {
+                    pull(&services, peer).await;
+                    peer
+                });
+            },
+            Some(done) = pulling.join_next() => match done {
+                Ok(peer) => { from.remove(&peer); }
+                // Cannot happen; peers that are never forgotten would never be asked again.
+                Err(_) => from.clear(),
+            },
+            else => return,
+        }
+    }
+}
+
+async fn rounds(services: &Arc<Services>) {
     let mut rounds = interval(FIRST_ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut long = false;
     let mut beacon_at = Instant::now();
     let mut renew_at = Instant::now() + RENEW_EVERY;
     loop {
-        tokio::select! {
-            _ = rounds.tick() => {
-                if Instant::now() >= renew_at {
-                    renew(&services);
-                    renew_at = Instant::now() + RENEW_EVERY;
-                }
-                if Instant::now() >= beacon_at {
-                    sign_beacon(&services).await;
-                    beacon_at = Instant::now() + BEACON_EVERY;
-                }
-                services.reload().await;
-                let reached = reach(&services).await;
-                sweep(&services).await;
-                if let Err(error) = keep_time(&services).await {
-                    tracing::error!(%error, "highest time could not be kept");
-                }
-                if reached && !long {
-                    long = true;
-                    rounds = interval(ROUND);
-                    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                    rounds.reset();
-                }
-            }
-            Some(change) = changes.recv() => match change {
-                Change::PullFrom(peer) => {
-                    pull(&services, peer).await;
-                }
-                Change::Trust => {
-                    sweep(&services).await;
-                    for (peer, _) in services.peers.sessions.all() {
-                        let services = Arc::clone(&services);
-                        tokio::spawn(async move { drop(directory::notify(&services, peer).await) });
-                    }
-                }
-            },
+        rounds.tick().await;
+        if Instant::now() >= renew_at {
+            renew(services);
+            renew_at = Instant::now() + RENEW_EVERY;
+        }
+        if Instant::now() >= beacon_at {
+            sign_beacon(services).await;
+            beacon_at = Instant::now() + BEACON_EVERY;
+        }
+        services.reload().await;
+        // What ends by itself, a binding or a certificate, is no change of trust.
+        sweep(services).await;
+        let reached = reach(services).await;
+        if let Err(error) = keep_time(services).await {
+            tracing::error!(%error, "highest time could not be kept");
+        }
+        if reached && !long {
+            long = true;
+            rounds = interval(ROUND);
+            rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            rounds.reset();
         }
     }
 }
@@ -99,7 +127,7 @@ async fn reach(services: &Arc<Services>) -> bool {
     let own = services.peers.handle.local_peer();
     wanted.retain(|(peer, _)| *peer != own);
     let mut all = !wanted.is_empty();
-    let mut joining = tokio::task::JoinSet::new();
+    let mut joining = JoinSet::new();
     for (peer, addresses) in wanted {
         let services = Arc::clone(services);
         joining.spawn(async move {
@@ -118,8 +146,10 @@ async fn reach(services: &Arc<Services>) -> bool {
     while let Some(joined) = joining.join_next().await {
         all &= joined.unwrap_or(false);
     }
-    let members = services.trust().manifest().members.len();
-    all && services.directory.all(now).len() + 1 >= members
+    let others = services.trust().manifest().members.iter().filter(|m| m.ods != services.config.ods).count();
+    // Our own advert comes back with the others' and is not one of them.
+    let known = services.directory.all(now).into_iter().filter(|(ods, _)| *ods != services.config.ods).count();
+    all && known >= others
 }
 
 async fn pull(services: &Services, peer: PeerId) -> bool {
@@ -143,7 +173,7 @@ pub async fn sweep(services: &Services) {
             services.peers.handle.disconnect(peer).await;
             services.peers.sessions.remove(&peer);
             let detail = format!("{} {cause}", node.identity.ods());
-            services.note_cause(peer, Some(cause));
+            services.note_refusal(peer, Some(Refusal::Ours(cause)));
             services.admin("connection-cut", None, detail).await;
         }
     }

@@ -121,6 +121,8 @@ pub enum DeskReply {
     Status(Box<NodeStatus>),
     /// Last.
     Peers(Vec<PeerLine>),
+    /// An import may begin.
+    Ready,
     /// One file is durable.
     FileImported(FileReport),
     /// Last.

@@ -164,6 +164,17 @@ impl<T> Signed<T> {
     }
 }
 
+impl<T: Document> Verified<T> {
+    /// SHA-256 of the statement without its signature. An ES256 signature has a twin (`s` and `n - s`, FIPS 186-5) that verifies as
+    /// well, so whoever is named by [`Signed::digest`] could change that digest; this one they cannot.
+    #[must_use]
+    pub fn statement_digest(&self) -> Digest {
+        let payload = self.signed.parse().ok().and_then(|sign1| sign1.payload);
+        // What has verified parses; without a payload nothing verifies.
+        payload.map_or_else(|| self.signed.digest(), |payload| Digest::of(&[&payload]))
+    }
+}
+
 impl<T> Verified<T> {
     /// The statement.
     #[must_use]

@@ -50,7 +50,7 @@ fn a_node_that_is_not_running_is_exit_1_with_a_hint_and_no_data() {
 fn what_a_credential_does_not_allow_is_exit_4_and_names_the_scope() {
     let network = demo();
     for (profile, arguments, scope) in [
-        ("Y91001-gp", &["node", "status"][..], "operate"),
+        ("Y91001-gp", &["node", "peers"][..], "operate"),
         ("Y91001-gp", &["audit", "list"], "audit"),
         ("Y91001-it", &["audit", "verify"], "audit"),
         ("Y91001-ig", &["node", "peers"], "operate"),

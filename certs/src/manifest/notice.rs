@@ -27,7 +27,7 @@ pub enum SuspensionTarget {
     Member(OdsCode),
     /// One endpoint key.
     Node(NodeKey),
-    /// One staff credential, by the SHA-256 of its signed bytes.
+    /// One staff credential, by its [`careweave_protocol::signed::Verified::statement_digest`].
     Credential(Digest),
 }
 

@@ -160,7 +160,7 @@ impl Trust {
         if !employer.key.accepts(&organisation_key.spki_hash()) {
             return Err(Cause::CredentialInvalid);
         }
-        let digest = credential.digest();
+        let digest = verified.statement_digest();
         if self.is_suspended(ods, None, now) || self.is_credential_suspended(&digest, now) {
             return Err(Cause::Suspended);
         }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use careweave_protocol::identity::{EndpointRole, StaffGroup};
+use careweave_protocol::identity::{EndpointRole, StaffCredential, StaffGroup};
 use careweave_protocol::key::Signer;
 use careweave_protocol::limits::{BINDING_LIFE, CREDENTIAL_LIFE};
 use careweave_protocol::query::{Cause, Purpose};
@@ -149,6 +149,43 @@ fn a_credential_is_checked_against_its_employer_and_its_life() {
     let emptied = revocation::issue(&network.id, &r9a.ods, Some(list.get()), &[], &r9a.key, now).unwrap();
     trust.accept_revocation(emptied.signed(), &mine, now).unwrap();
     assert_eq!(check(&trust, r9a, now), Err(Cause::CredentialRevoked), "a later list keeps what still runs");
+}
+
+/// The other signature that verifies beside an ES256 one, which anybody can work out: `n - s` for `s`.
+fn twin(credential: &Signed<StaffCredential>) -> Signed<StaffCredential> {
+    const ORDER: [u8; 32] = [
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
+        0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+    ];
+    let mut bytes = credential.as_bytes().to_vec();
+    // The signature is the last field of a COSE_Sign1, and `s` its second half.
+    let start = bytes.len() - 32;
+    let mut borrow = 0;
+    for (byte, order) in bytes[start..].iter_mut().zip(ORDER).rev() {
+        let difference = i16::from(order) - i16::from(*byte) - borrow;
+        borrow = i16::from(difference < 0);
+        *byte = difference.rem_euclid(256) as u8;
+    }
+    Signed::from_bytes(bytes).unwrap()
+}
+
+#[test]
+fn a_revoked_credential_stays_revoked_under_the_twin_of_its_signature() {
+    let network = Network::new(&["R9A"]);
+    let (mut trust, now) = (trust(&network), network.now);
+    let r9a = &network.organisations[0];
+    let (held, mine) = (credential(&network, r9a, far()), r9a.key.public_key());
+    let twin = twin(held.signed());
+    assert_ne!(twin.digest(), held.signed().digest());
+    let verified = trust.check_credential(&twin, &mine, now).expect("ES256 knows both");
+    assert_eq!(verified.statement_digest(), held.statement_digest());
+
+    let mut register = Register::default();
+    register.enter(&held, now);
+    let issued: Vec<_> = register.issued.iter().collect();
+    let list = revocation::issue(&network.id, &r9a.ods, None, &issued, &r9a.key, now).unwrap();
+    trust.accept_revocation(list.signed(), &mine, now).unwrap();
+    assert_eq!(trust.check_credential(&twin, &mine, now).map(|_| ()), Err(Cause::CredentialRevoked));
 }
 
 #[test]

@@ -30,7 +30,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only the newest N entries
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub last: u64,
     /// Only this kind: intent, decision, receipt, ack, admin or alert; looks through the whole log
     #[arg(long, value_name = "KIND", value_parser = kind)]

@@ -55,6 +55,9 @@ async fn list(args: &ListArgs, desk: &Desk, ctx: &mut Context) -> Result<u8, Cli
         Output::Json => ctx.printer.json(&found.iter().map(Opened::json).collect::<Vec<Value>>())?,
         Output::Table => ctx.printer.table(&entry::COLUMNS, &found.iter().map(Opened::row).collect::<Vec<_>>())?,
     }
+    if found.is_empty() {
+        ctx.note("no entry fits");
+    }
     Ok(exit::DONE)
 }
 

@@ -48,7 +48,8 @@ fn install(args: &CertInstallArgs, ctx: &mut Context) -> Result<u8, CliError> {
                 "the enrolment is for {} in {}, the node for {} in {}",
                 enrolment.ods, enrolment.network, node.ods, node.network
             ),
-        ));
+        )
+        .hint("nothing was changed; ask the governance office for the enrolment of this organisation"));
     }
     let first_time = !node.file(layout::MANIFEST).exists();
     let trust = followed(node.trust(now)?, enrolment.manifests, args, now)?;

@@ -24,6 +24,9 @@ pub async fn run(args: &DirectoryArgs, ctx: &mut Context) -> Result<u8, CliError
             ctx.printer.table(&COLUMNS, &members.iter().map(|member| row(member)).collect::<Vec<_>>())?;
         }
     }
+    if members.is_empty() {
+        ctx.note("no member fits; `careweave directory` lists them all");
+    }
     desk.close().await;
     Ok(exit::DONE)
 }

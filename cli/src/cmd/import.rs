@@ -23,6 +23,7 @@ pub async fn run(args: &ImportArgs, ctx: &mut Context) -> Result<u8, CliError> {
     let files = files(&args.paths)?;
     let desk = Desk::open(ctx).await?;
     let mut exchange = desk.ask(&DeskRequest::Import).await?;
+    let DeskReply::Ready = exchange.next(REPLY_WAIT).await? else { return Err(DeskError::Unexpected.into()) };
     let bar = bar(ctx.progress, files.iter().map(|file| file.bytes).sum());
     let mut bad_in_files = false;
     for file in &files {

@@ -28,7 +28,8 @@ pub fn run(args: &LoginArgs, ctx: &mut Context) -> Result<u8, CliError> {
     agent::lock(&directory, ctx)?;
     let socket = agent::socket(&directory, ctx)?;
     start(&socket, args.idle, &seed)?;
-    ctx.note(&format!("unlocked until {} minutes pass without use, or `careweave logout`", args.idle));
+    let idle = if args.idle == 1 { "1 minute passes".to_owned() } else { format!("{} minutes pass", args.idle) };
+    ctx.note(&format!("unlocked until {idle} without use, or `careweave logout`"));
     Ok(exit::DONE)
 }
 

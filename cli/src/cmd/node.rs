@@ -105,7 +105,7 @@ fn peer_row(peer: &PeerLine) -> Vec<String> {
     vec![
         peer.ods.to_string(),
         peer.name.clone(),
-        if peer.connected { "connected" } else { "-" }.to_owned(),
+        if peer.connected { "connected" } else { "not connected" }.to_owned(),
         peer.skew.map_or_else(String::new, |skew| format!("{skew:+} s")),
         peer.addresses.join(" "),
         peer.cause.clone().unwrap_or_default(),

@@ -92,7 +92,7 @@ fn issue(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliError> {
     drop(lock);
     private_file::replace(&args.out, credential.signed().as_bytes())?;
 
-    let (claim, digest) = (credential.get(), credential.signed().digest().to_string());
+    let (claim, digest) = (credential.get(), credential.statement_digest().to_string());
     match ctx.output {
         Output::Json => ctx.printer.json(&json!({
             "person": claim.person.as_str(),

@@ -130,8 +130,10 @@ async fn receive(
     }
 }
 
+/// The own records, and a line that ends them: what follows is a view of its own.
 fn own_records(ctx: &mut Context, own: &View) -> Result<(), CliError> {
-    ctx.printer.view(own)
+    ctx.printer.view(own)?;
+    ctx.printer.line("\n========== END OF THE FIRST VIEW. The whole view follows. ==========\n")
 }
 
 /// What stderr shows while sources are asked.

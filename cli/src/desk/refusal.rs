@@ -66,7 +66,9 @@ pub fn advice(cause: &Cause) -> &'static str {
         Cause::CredentialInvalid | Cause::CredentialExpired | Cause::CredentialRevoked => {
             "have your credential renewed by whoever issues credentials in your organisation"
         }
-        Cause::PurposeNotGranted(_) => "your role may not ask for this purpose; `--for` names another",
+        Cause::PurposeNotGranted(_) => {
+            "your role may not look for this purpose; where it has another, `--for` names it"
+        }
         Cause::SignatureInvalid => {
             "your key and credential do not belong together; check the profile in use (--profile)"
         }

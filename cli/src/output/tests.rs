@@ -199,6 +199,27 @@ fn completeness_stands_first_and_last_with_who_to_ring() {
 }
 
 #[test]
+fn a_source_that_shared_nothing_refused_or_was_left_out_is_never_lost_in_all_replied() {
+    let because =
+        |ods: &str, outcome: &str, reason: &str| SourceView { reason: Some(reason.to_owned()), ..source(ods, outcome) };
+    let shown = text(&view(vec![
+        source("Y91001", "answered"),
+        source("R9A", "nothing-shareable"),
+        because("R9C", "not-asked", "suspended from the network"),
+        because("R9M", "refused", "TRAINING_LAPSED 2026-11-01"),
+        because("G9V", "not-asked", "holds no records"),
+    ]));
+    for line in [
+        "  1 source shared nothing: this does NOT mean that nothing is held there.",
+        "  NOT ASKED: R9C Organisation R9C: suspended from the network",
+        "  refused: R9M Organisation R9M: TRAINING_LAPSED 2026-11-01",
+    ] {
+        assert_eq!(shown.matches(line).count(), 2, "{line}\n{shown}");
+    }
+    assert!(!shown.contains("NOT ASKED: G9V"), "{shown}");
+}
+
+#[test]
 fn the_head_confirms_who_it_is_about() {
     let shown = text(&view(vec![source("Y91001", "answered")]));
     assert!(
@@ -277,6 +298,8 @@ fn the_first_view_says_so() {
     first.finished = false;
     let shown = text(&first);
     assert_eq!(shown.matches("FIRST VIEW of your own records: 1 sources are still being asked.").count(), 2);
+    let awaited = shown.lines().find(|line| line.starts_with("R9A")).unwrap();
+    assert!(awaited.ends_with("GMT") && !awaited.contains(" 40 "), "{awaited}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod rows;
 
 use careweave_protocol::desk::View;
-use careweave_protocol::desk::view::{Conflict, Fact, Identity, Source, SourceView};
+use careweave_protocol::desk::view::{Conflict, Fact, Identity, Source, SourceView, WITHHELD};
 use careweave_protocol::record::Category;
 
 use super::plain::plain;
@@ -114,7 +114,7 @@ fn completeness(view: &View, page: &mut Page) {
     let replied = view.sources.iter().filter(|source| source.asked && source.replied).count();
     page.text.push('\n');
     if !view.finished {
-        let awaited = view.sources.iter().filter(|source| source.outcome == "awaited").count();
+        let awaited = view.sources.iter().filter(|source| source.outcome == AWAITED).count();
         page.strong(&format!("FIRST VIEW of your own records: {awaited} sources are still being asked."));
     } else if view.all_replied {
         page.strong(&format!("COMPLETENESS: all {asked} asked sources replied."));
@@ -124,17 +124,44 @@ fn completeness(view: &View, page: &mut Page) {
             page.indented(&format!("no full reply: {}", missing(source)), 2);
         }
     }
+    if view.finished {
+        gave_nothing(view, page);
+    }
     if !view.role_cannot_see.is_empty() {
         let closed: Vec<&str> = view.role_cannot_see.iter().map(|category| category.as_str()).collect();
         page.line(&format!("Your role cannot see: {}.", closed.join(", ")));
     }
 }
 
+/// That a source replied, or was left out, does not mean that it holds nothing.
+fn gave_nothing(view: &View, page: &mut Page) {
+    let of = |outcome: &'static str| view.sources.iter().filter(move |source| source.outcome == outcome);
+    for source in of("refused") {
+        page.indented(&format!("refused: {}", missing(source)), 2);
+    }
+    let known_to_hold_none = |source: &&SourceView| source.reason.as_deref() != Some(HOLDS_NO_RECORDS);
+    for source in of("not-asked").filter(known_to_hold_none) {
+        page.indented(&format!("NOT ASKED: {}", missing(source)), 2);
+    }
+    let silent = of("nothing-shareable").count();
+    if silent > 0 {
+        let sources = if silent == 1 { "source" } else { "sources" };
+        page.indented(&format!("{silent} {sources} shared nothing: this does NOT mean that nothing is held there."), 2);
+    }
+    if view.sources.iter().any(|source| source.ods == WITHHELD) {
+        page.indented("Local organisations are counted as one source and not named.", 2);
+    }
+}
+
 fn missing(source: &SourceView) -> String {
     let name = Source { ods: source.ods.clone(), name: source.name.clone() };
-    let reason = source.reason.as_ref().map_or_else(String::new, |reason| format!(" {reason}"));
     let ring = source.duty_contact.as_ref().map_or_else(String::new, |number| format!(", ring {number}"));
-    format!("{name}: {}{reason}{ring}", source.outcome)
+    let what = match (&source.reason, source.outcome.as_str()) {
+        (Some(reason), "refused" | "not-asked") => reason.clone(),
+        (Some(reason), outcome) => format!("{outcome} {reason}"),
+        (None, outcome) => outcome.to_owned(),
+    };
+    format!("{name}: {what}{ring}")
 }
 
 fn warnings(view: &View, page: &mut Page) {
@@ -244,9 +271,12 @@ fn sources(view: &View, page: &mut Page) {
         .iter()
         .map(|source| {
             let reason = source.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-            let ring = source.duty_contact.as_ref().map_or_else(String::new, |number| format!("\nring {number}"));
+            // Nobody needs to be rung, and nothing counted, while the reply may still come.
+            let ended = source.outcome != AWAITED;
+            let ring = source.duty_contact.as_ref().filter(|_| ended);
+            let ring = ring.map_or_else(String::new, |number| format!("\nring {number}"));
             let stale = if source.stale { "\nOLDER THAN ITS FEED" } else { "" };
-            let number = |number: u32| if source.asked { number.to_string() } else { String::new() };
+            let number = |number: u32| if source.asked && ended { number.to_string() } else { String::new() };
             vec![
                 source.ods.clone(),
                 if source.own { format!("{} (own)", source.name) } else { source.name.clone() },
@@ -269,6 +299,11 @@ fn in_reading_order(view: &View) -> impl Iterator<Item = (Category, &[careweave_
     let rest = view.categories.keys().copied().filter(|category| !FIRST.contains(category));
     FIRST.into_iter().chain(rest).map(|category| (category, view.rows(category))).filter(|(_, rows)| !rows.is_empty())
 }
+
+/// Outcome of a source that is still being asked.
+const AWAITED: &str = "awaited";
+/// Why a member is not asked that has nothing to ask for. Any other reason is worth a line of its own.
+const HOLDS_NO_RECORDS: &str = "holds no records";
 
 const FIRST: [Category; 9] = [
     Category::Allergies,

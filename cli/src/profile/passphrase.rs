@@ -24,11 +24,10 @@ pub fn from_file(path: &Path) -> Result<Passphrase, CliError> {
 /// Asks on the terminal; nothing typed is shown.
 ///
 /// # Errors
-/// When nobody can be asked.
-pub fn ask(ctx: &Context, question: &str) -> Result<Passphrase, CliError> {
+/// With `otherwise` as what to do, when nobody can be asked.
+pub fn ask(ctx: &Context, question: &str, otherwise: &str) -> Result<Passphrase, CliError> {
     if !ctx.interactive {
-        return Err(CliError::failed("passphrase", "a passphrase is needed and nobody can be asked")
-            .hint("run `careweave login` first, or name a file with --passphrase-file"));
+        return Err(CliError::failed("passphrase", "a passphrase is needed and nobody can be asked").hint(otherwise));
     }
     let typed = rpassword::prompt_password(format!("{question}: "));
     let typed = typed.map_err(|error| CliError::failed("passphrase", format!("no passphrase was read: {error}")))?;
@@ -42,7 +41,7 @@ pub fn ask(ctx: &Context, question: &str) -> Result<Passphrase, CliError> {
 pub fn obtain(ctx: &Context, file: Option<&Path>, question: &str) -> Result<Passphrase, CliError> {
     match file {
         Some(file) => from_file(file),
-        None => ask(ctx, question),
+        None => ask(ctx, question, FILE_HINT),
     }
 }
 
@@ -54,12 +53,13 @@ pub fn choose(ctx: &Context, file: Option<&Path>, question: &str) -> Result<Pass
     if let Some(file) = file {
         return from_file(file);
     }
-    let first = ask(ctx, question)?;
-    if ask(ctx, "The same again")? == first {
+    let first = ask(ctx, question, FILE_HINT)?;
+    if ask(ctx, "The same again", FILE_HINT)? == first {
         return Ok(first);
     }
     Err(CliError::usage("the two passphrases differ").hint("run the command again"))
 }
 
+const FILE_HINT: &str = "run it at a terminal, or name a file with --passphrase-file";
 /// A passphrase is a line; longer files are something else.
 const PASSPHRASE_FILE_MAX: usize = 1024;

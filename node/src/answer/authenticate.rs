@@ -3,8 +3,9 @@
 use careweave_protocol::audit::{Actor, AuditEntry};
 use careweave_protocol::id::Digest;
 use careweave_protocol::identity::StaffCredential;
-use careweave_protocol::limits::{CLOCK_SKEW, EVIDENCE_MAX, NONCE_MEMORY, QUERY_LIFE};
+use careweave_protocol::limits::{CLOCK_SKEW, EVIDENCE_MAX, NONCE_MEMORY, QUERY_LIFE, TEXT_MAX};
 use careweave_protocol::query::{Cause, Envelope, Query, Relationship};
+use careweave_protocol::record::Category;
 use careweave_protocol::signed::{Scope, Signed, Verified};
 use careweave_protocol::time::Timestamp;
 
@@ -108,7 +109,8 @@ fn verify(services: &Services, session: &NodeSession, envelope: Vec<u8>, now: Ti
         && sent.asker_node == asker.node()
         && sent.audience == *own
         && sent.audience_node == services.node_key();
-    if !addressed || sent.evidence.len() > EVIDENCE_MAX {
+    let short = sent.evidence.len() <= EVIDENCE_MAX && sent.evidence.iter().all(|e| e.basis.len() <= TEXT_MAX);
+    if !addressed || !short {
         return Err(Cause::Malformed);
     }
 
@@ -124,6 +126,9 @@ fn verify(services: &Services, session: &NodeSession, envelope: Vec<u8>, now: Ti
     if !same {
         return Err(Cause::SignatureInvalid);
     }
+    if !fits(question, person) {
+        return Err(Cause::Malformed);
+    }
     fresh(question, now)?;
 
     let mut relationships: Vec<Relationship> =
@@ -131,6 +136,18 @@ fn verify(services: &Services, session: &NodeSession, envelope: Vec<u8>, now: Ti
     relationships.sort_unstable();
     relationships.dedup();
     Ok(Asked { query, credential, relationships, envelope })
+}
+
+/// Whether every list and text of a query is of the length that people and this program make. Longer ones would make the work for a
+/// patient who is held last long enough to be seen from outside, or the entry about it too long for the log.
+#[must_use]
+pub fn fits(query: &Query, person: &StaffCredential) -> bool {
+    let short = |text: Option<&String>| text.is_none_or(|text| text.len() <= TEXT_MAX);
+    query.categories.len() <= Category::ALL.len()
+        && query.patient.family.len() <= TEXT_MAX
+        && short(query.patient.postcode.as_ref())
+        && short(query.reason.as_ref())
+        && person.name.len() <= TEXT_MAX
 }
 
 /// Whether a query is inside its own life, with the clocks allowed to differ.

@@ -2,9 +2,12 @@
 //! so the same cell need not be asked of Cedar for every query.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use careweave_protocol::policy::{Asker, Cell, Decision, DecisionKey, PolicyBundle, Situation};
+use careweave_protocol::identity::StaffGroup;
+use careweave_protocol::policy::{Access, Asker, Cell, Decision, DecisionKey, PolicyBundle, Situation};
+use careweave_protocol::query::Purpose;
+use careweave_protocol::record::Category;
 
 /// Decisions kept: every cell of the table for a dozen situations; past it, all are forgotten and learnt again.
 const KEPT: usize = 8_192;
@@ -13,6 +16,19 @@ const KEPT: usize = 8_192;
 #[derive(Debug, Default)]
 pub struct Decisions {
     known: Mutex<HashMap<DecisionKey, Decision>>,
+    /// At most one for each staff group and purpose.
+    roles: Mutex<HashMap<(StaffGroup, Purpose), Arc<Role>>>,
+}
+
+/// What a staff group may do for a purpose, from the table alone.
+#[derive(Debug)]
+pub struct Role {
+    /// Whether the purpose is granted at all.
+    pub granted: bool,
+    /// Categories closed to it, of those a view can show.
+    pub cannot_see: Vec<Category>,
+    /// Whether it sees nothing whatever.
+    pub sees_nothing: bool,
 }
 
 impl Decisions {
@@ -30,5 +46,21 @@ impl Decisions {
         }
         known.insert(key, decision.clone());
         decision
+    }
+
+    /// What a staff group may do for a purpose.
+    #[must_use]
+    pub fn role(&self, policy: &PolicyBundle, group: StaffGroup, purpose: Purpose) -> Arc<Role> {
+        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        let role = roles.entry((group, purpose)).or_insert_with(|| {
+            let closed = |c: &Category| policy.may_see(group, purpose, *c) == Access::None;
+            let shown = |c: &Category| !matches!(c, Category::Other | Category::Experience);
+            Arc::new(Role {
+                granted: policy.purpose_granted(group, purpose),
+                cannot_see: Category::ALL.iter().copied().filter(shown).filter(closed).collect(),
+                sees_nothing: Category::ALL.iter().all(closed),
+            })
+        });
+        Arc::clone(role)
     }
 }

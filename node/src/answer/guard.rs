@@ -23,6 +23,8 @@ pub enum Admission {
     Welcome {
         /// Named lapses.
         alerts: Vec<Cause>,
+        /// Whether the asker is new to this patient today; [`mark`] makes that last.
+        new_today: bool,
     },
     /// Too fast; nothing was looked at.
     Busy {
@@ -31,6 +33,11 @@ pub enum Admission {
     },
     /// Not eligible, for a named cause.
     Refused(Cause),
+    /// Over the day's number of patients.
+    OverQuota {
+        /// Whether this is the first time today, so that somebody is alerted once and the log is not flooded.
+        first: bool,
+    },
 }
 
 /// Rates and quotas of askers.
@@ -44,6 +51,19 @@ struct State {
     buckets: HashMap<Asker, Bucket>,
     day: i64,
     patients: HashMap<Asker, HashSet<[u8; 16]>>,
+    /// Who was over a quota today.
+    over: HashSet<Asker>,
+}
+
+/// What counting a patient came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// One more for this asker today.
+    New,
+    /// Asked about today already.
+    Known,
+    /// No more today; whether that is news.
+    Over { first: bool },
 }
 
 /// An organisation, or one of its people.
@@ -73,14 +93,27 @@ pub fn check(services: &Services, session: &NodeSession, asked: &Asked, now: Tim
     if let Some(cause) = eligibility.refused {
         return Admission::Refused(cause);
     }
-    if !services.policy.purpose_granted(person.group, query.purpose) {
+    if !services.role(person.group, query.purpose).granted {
         return Admission::Refused(Cause::PurposeNotGranted(query.purpose));
     }
     let patient = services.database.keys().blind_number(&query.patient.nhs_number);
-    if services.guard.over_quota(session.identity.ods(), &person.person, patient, now) {
-        return Admission::Refused(Cause::QuotaExceeded);
+    match services.guard.count(session.identity.ods(), &person.person, patient, now) {
+        Counted::Over { first } => Admission::OverQuota { first },
+        counted => Admission::Welcome { alerts: eligibility.alerts, new_today: counted == Counted::New },
     }
-    Admission::Welcome { alerts: eligibility.alerts }
+}
+
+/// What to write beside the DECISION so that today's distinct patients survive a restart: until when it counts, then who.
+#[must_use]
+pub fn mark(services: &Services, asked: &Asked, now: Timestamp) -> Vec<Put> {
+    let (query, person) = (asked.query.get(), asked.credential.get());
+    let day = now.0.div_euclid(DAY_MS);
+    let who = format!("{} {}", person.ods, person.person).into_bytes();
+    let mut key = mark_prefix(day);
+    key.extend_from_slice(&services.database.keys().blind_number(&query.patient.nhs_number));
+    key.extend_from_slice(&services.database.keys().blind("quota", &[&who]));
+    let until = day.saturating_add(1).saturating_mul(DAY_MS);
+    vec![(Family::Nonces, key, [until.to_be_bytes().as_slice(), &who].concat())]
 }
 
 impl Guard {
@@ -92,11 +125,11 @@ impl Guard {
         let guard = Self::default();
         {
             let mut state = guard.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.day = now.0 / DAY_MS;
+            state.day = now.0.div_euclid(DAY_MS);
             let prefix = mark_prefix(state.day);
             for item in database.scan(Family::Nonces, &prefix)? {
                 let (key, value) = item?;
-                let text = String::from_utf8_lossy(&value).into_owned();
+                let text = String::from_utf8_lossy(value.get(8..).unwrap_or_default()).into_owned();
                 let patient = key.get(prefix.len()..).and_then(|k| k.get(..16)).and_then(|k| k.try_into().ok());
                 if let (Some(patient), Some((ods, person))) = (patient, parse_asker(&text)) {
                     state.note(&ods, &person, patient);
@@ -104,24 +137,6 @@ impl Guard {
             }
         }
         Ok(guard)
-    }
-
-    /// What to write beside the DECISION so that today's distinct patients survive a restart.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub fn remember(&self, services: &Services, asked: &Asked, now: Timestamp) -> Result<Vec<Put>, StoreError> {
-        let (query, person) = (asked.query.get(), asked.credential.get());
-        let patient = services.database.keys().blind_number(&query.patient.nhs_number);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.note(&person.ods, &person.person, patient) {
-            return Ok(Vec::new());
-        }
-        let value = format!("{} {}", person.ods, person.person).into_bytes();
-        let mut key = mark_prefix(now.0 / DAY_MS);
-        key.extend_from_slice(&patient);
-        key.extend_from_slice(&services.database.keys().blind("quota", &[&value]));
-        Ok(vec![(Family::Nonces, key, value)])
     }
 
     fn take_token(&self, ods: &OdsCode, person: &PersonId, now: Timestamp) -> Option<u32> {
@@ -134,25 +149,36 @@ impl Guard {
         organisation.max(own)
     }
 
-    fn over_quota(&self, ods: &OdsCode, person: &PersonId, patient: [u8; 16], now: Timestamp) -> bool {
+    /// Counts a patient against today's quotas, in one step: queries that come together must not all find the last place free.
+    fn count(&self, ods: &OdsCode, person: &PersonId, patient: [u8; 16], now: Timestamp) -> Counted {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let day = now.0 / DAY_MS;
+        let day = now.0.div_euclid(DAY_MS);
         if state.day != day {
             state.day = day;
             state.patients.clear();
+            state.over.clear();
         }
-        let full = |who: &Asker, limit: u32| {
-            state.patients.get(who).is_some_and(|p| p.len() >= limit as usize && !p.contains(&patient))
-        };
-        full(&(ods.clone(), None), PATIENTS_PER_DAY)
-            || full(&(ods.clone(), Some(person.clone())), PATIENTS_PER_PERSON_DAY)
+        let askers =
+            [((ods.clone(), None), PATIENTS_PER_DAY), ((ods.clone(), Some(person.clone())), PATIENTS_PER_PERSON_DAY)];
+        for (who, limit) in askers {
+            let full = state.patients.get(&who).is_some_and(|p| p.len() >= limit as usize && !p.contains(&patient));
+            if full {
+                return Counted::Over { first: state.over.len() < ASKERS_KEPT && state.over.insert(who) };
+            }
+        }
+        if state.note(ods, person, patient) { Counted::New } else { Counted::Known }
     }
 }
 
 impl State {
     fn note(&mut self, ods: &OdsCode, person: &PersonId, patient: [u8; 16]) -> bool {
-        self.patients.entry((ods.clone(), None)).or_default().insert(patient);
-        self.patients.entry((ods.clone(), Some(person.clone()))).or_default().insert(patient)
+        let new = self.patients.entry((ods.clone(), None)).or_default().insert(patient);
+        let own = (ods.clone(), Some(person.clone()));
+        // An organisation that makes up people counts as a whole only.
+        if self.patients.len() >= ASKERS_KEPT && !self.patients.contains_key(&own) {
+            return new;
+        }
+        self.patients.entry(own).or_default().insert(patient)
     }
 
     fn take(&mut self, who: Asker, per_second: u32, now: Timestamp) -> Option<u32> {
@@ -209,13 +235,15 @@ mod tests {
             key[..4].copy_from_slice(&n.to_be_bytes());
             key
         };
-        assert!(!guard.over_quota(&ods, &person, patient(0), now));
         for n in 0..PATIENTS_PER_PERSON_DAY {
-            guard.state.lock().unwrap().note(&ods, &person, patient(n));
+            assert_eq!(guard.count(&ods, &person, patient(n), now), Counted::New);
         }
-        assert!(guard.over_quota(&ods, &person, patient(PATIENTS_PER_PERSON_DAY), now));
-        assert!(!guard.over_quota(&ods, &person, patient(3), now), "a patient asked about before is no new one");
-        assert!(!guard.over_quota(&ods, &"p2".parse().unwrap(), patient(PATIENTS_PER_PERSON_DAY), now));
-        assert!(!guard.over_quota(&ods, &person, patient(PATIENTS_PER_PERSON_DAY), Timestamp(DAY_MS * 11)));
+        let next = patient(PATIENTS_PER_PERSON_DAY);
+        assert_eq!(guard.count(&ods, &person, next, now), Counted::Over { first: true });
+        assert_eq!(guard.count(&ods, &person, next, now), Counted::Over { first: false }, "one alert a day");
+        let known = guard.count(&ods, &person, patient(3), now);
+        assert_eq!(known, Counted::Known, "a patient asked about before is no new one");
+        assert_eq!(guard.count(&ods, &"p2".parse().unwrap(), next, now), Counted::New);
+        assert_eq!(guard.count(&ods, &person, next, Timestamp(DAY_MS * 11)), Counted::New);
     }
 }

@@ -20,8 +20,10 @@ use crate::net::gate::NodeSession;
 use crate::services::Services;
 use crate::store::database::StoreError;
 
-/// What a CBOR map of this header can still grow by when the padding's own length field grows.
-const LENGTH_FIELDS: usize = 4;
+/// Padding is at least this long, so that its own length always takes the same bytes and one look is enough.
+const PADDING_MIN: usize = 256;
+/// What the header grows by when the padding's length is written in three bytes instead of one (RFC 8949 §3).
+const LENGTH_FIELD: usize = 2;
 
 /// What the header says was decided.
 #[derive(Debug, Clone)]
@@ -187,22 +189,19 @@ fn build(
     let scope = Scope::to(&services.config.network, session.identity.ods());
     let mut signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
     if verdict.padded {
-        // Pad, look, and mend: the length field of the padding itself takes one to five bytes.
-        let bare = signed.as_bytes().len().saturating_add(LENGTH_FIELDS);
-        let target = bare.next_multiple_of(REFUSAL_BUCKET);
-        header.padding = ByteBuf::from(vec![0; target.saturating_sub(bare)]);
+        header.padding = ByteBuf::from(vec![0; padding_after(signed.as_bytes().len())]);
         signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
-        let short = target.saturating_sub(signed.as_bytes().len());
-        if short > 0 {
-            let padded = header.padding.len().saturating_add(short);
-            header.padding.resize(padded, 0);
-            signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
-        }
     }
     let mut frame = Vec::with_capacity(signed.as_bytes().len() + 1);
     frame.push(AnswerFrame::HEADER);
     frame.extend_from_slice(signed.as_bytes());
     Ok(frame)
+}
+
+/// Bytes of padding that bring a signed header of this length without any to a multiple of [`REFUSAL_BUCKET`].
+fn padding_after(bare: usize) -> usize {
+    let bare = bare.saturating_add(LENGTH_FIELD);
+    bare.saturating_add(PADDING_MIN).next_multiple_of(REFUSAL_BUCKET).saturating_sub(bare)
 }
 
 /// Waits for the next multiple of [`REFUSAL_TICK`] after the request arrived, so that how long a refusal took tells nothing.
@@ -211,4 +210,21 @@ pub async fn wait_for_tick(arrived: Instant) {
     let passed = u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
     let ticks = passed / tick + 1;
     tokio::time::sleep_until(arrived + Duration::from_millis(ticks.saturating_mul(tick))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_fills_a_bucket_exactly_whatever_the_header_was() {
+        // As CBOR writes the header without padding (one byte of length 0) and with it.
+        let empty = careweave_protocol::cbor::to_vec(&ByteBuf::new()).unwrap().len();
+        for bare in 700..700 + 2 * REFUSAL_BUCKET {
+            let padding = padding_after(bare);
+            let written = careweave_protocol::cbor::to_vec(&ByteBuf::from(vec![0; padding])).unwrap().len();
+            assert_eq!((bare - empty + written) % REFUSAL_BUCKET, 0, "{bare}");
+            assert!(padding < REFUSAL_BUCKET + PADDING_MIN);
+        }
+    }
 }

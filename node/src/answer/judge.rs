@@ -45,6 +45,8 @@ pub enum Withheld {
     Policy(Basis),
     /// Allowed, but nothing is held of what was asked for.
     NothingHeld,
+    /// Something of the patient does not open: cannot tell, so no.
+    Unreadable,
 }
 
 /// How a patient stands with the holder.
@@ -83,6 +85,19 @@ pub struct Judged {
     /// How the patient stands, where one was found: objection, death, restricted whereabouts.
     pub standing: Option<Standing>,
     patient_key: Option<SealingKey>,
+}
+
+/// As [`judge`], for another organisation: a row that does not open is one more reason to give nothing. An error would tell that
+/// there is such a patient.
+///
+/// # Errors
+/// When the store fails altogether.
+pub fn judge_for_another(services: &Services, question: &Question<'_>, budget: u64) -> Result<Judged, StoreError> {
+    let data_to = records::data_to(&services.database)?;
+    Ok(judge(services, question, budget).unwrap_or_else(|error| {
+        tracing::error!(%error, "a query was refused because something held does not open");
+        Judged { withheld: Some(Withheld::Unreadable), ..Judged::nothing(data_to) }
+    }))
 }
 
 /// Matches, decides and selects.
@@ -236,7 +251,7 @@ impl Judged {
     /// Whether the holder's own records need somebody's attention.
     #[must_use]
     pub fn data_quality(&self) -> bool {
-        matches!(self.withheld, Some(Withheld::Doubtful(_)))
+        matches!(self.withheld, Some(Withheld::Doubtful(_) | Withheld::Unreadable))
     }
 
     /// The true cause, for the own log.
@@ -247,6 +262,7 @@ impl Judged {
             Withheld::Doubtful(doubt) => format!("not-matched: {doubt}"),
             Withheld::Policy(basis) => basis.as_str().to_owned(),
             Withheld::NothingHeld => "nothing-held".to_owned(),
+            Withheld::Unreadable => "unreadable".to_owned(),
         })
     }
 
@@ -259,6 +275,9 @@ impl Judged {
         entry.holder = Some(services.config.ods.clone());
         entry.evidence = question.relationships.to_vec();
         entry.cause = self.cause_name();
+        // Here and not as an ALERT of its own: the asker sees in its receipts how the log grows, and two entries would tell a near
+        // miss from a stranger.
+        entry.detail = self.data_quality().then(|| "data-quality".to_owned());
         entry.policy = Some(services.policy.digest());
         entry.policy_ids.clone_from(&self.policies);
         entry.cells.clone_from(&self.cells);

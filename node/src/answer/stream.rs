@@ -6,11 +6,13 @@ use std::sync::Arc;
 use careweave_protocol::cbor;
 use careweave_protocol::limits::{CHUNK_MAX, CREDIT_WINDOW, IDLE_TIMEOUT, LEAVES_PER_FRAME};
 use careweave_protocol::query::{AnswerFrame, CreditFrame, RecordHead};
-use tokio::sync::mpsc;
+use careweave_protocol::record::merkle;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::AnswerError;
 use super::permit::{Permit, Selected};
+use crate::ask::locate::LONGEST_DEADLINE;
 use crate::net::{ExchangeStream, FramedStream};
 use crate::services::Services;
 use crate::store::patients::OpenPatient;
@@ -21,11 +23,30 @@ const CHUNKS_AHEAD: usize = 4;
 /// A credit frame is one small integer.
 const CREDIT_MAX: usize = 64;
 
+/// Answers being sent at once by this process. Each keeps a thread that may wait for its asker, of the 512 that tokio has for work
+/// that blocks: half stay free, so that slow askers never keep others from being judged.
+const SENT_AT_ONCE: usize = 256;
+static SENDING: Semaphore = Semaphore::const_new(SENT_AT_ONCE);
+
 /// Sends header, leaves, records and end.
 ///
 /// # Errors
-/// When the store or the stream fails, or the asker grants nothing for [`IDLE_TIMEOUT`].
+/// When the store or the stream fails, the asker grants nothing for [`IDLE_TIMEOUT`], or takes longer than any view waits.
 pub async fn send(
+    services: &Arc<Services>,
+    stream: &mut FramedStream<ExchangeStream>,
+    head: &[u8],
+    permit: Permit,
+    patient: OpenPatient,
+    window: u32,
+) -> Result<(), AnswerError> {
+    // `acquire` fails only when the semaphore is closed, and nobody closes it.
+    let _place = timeout(IDLE_TIMEOUT, SENDING.acquire()).await.map_err(|_| AnswerError::Idle)?;
+    let sent = send_all(services, stream, head, permit, patient, window);
+    timeout(LONGEST_DEADLINE, sent).await.map_err(|_| AnswerError::Idle)?
+}
+
+async fn send_all(
     services: &Arc<Services>,
     stream: &mut FramedStream<ExchangeStream>,
     head: &[u8],
@@ -36,7 +57,7 @@ pub async fn send(
     let leaves = leaf_frames(permit.selected());
     let mut first: Vec<&[u8]> = vec![head];
     first.extend(leaves.iter().map(Vec::as_slice));
-    stream.write_frames(&first).await?;
+    timeout(IDLE_TIMEOUT, stream.write_frames(&first)).await.map_err(|_| AnswerError::Idle)??;
 
     let (sender, mut chunks) = mpsc::channel(CHUNKS_AHEAD);
     let database = services.database.clone();
@@ -55,7 +76,7 @@ pub async fn send(
         timeout(IDLE_TIMEOUT, stream.write_frame(&chunk)).await.map_err(|_| AnswerError::Idle)??;
     }
     reading.await??;
-    stream.write_frame(&[AnswerFrame::END]).await?;
+    timeout(IDLE_TIMEOUT, stream.write_frame(&[AnswerFrame::END])).await.map_err(|_| AnswerError::Idle)??;
     Ok(())
 }
 
@@ -78,11 +99,20 @@ fn read(
 ) -> Result<(), ReadError> {
     let mut packing = Packing { frame: Packing::empty(), chunks };
     let mut open = true;
+    let mut changed = false;
     records::read(database, permit, patient, |selected, body| {
+        // An import may have put another version in its place, which nobody has decided about.
+        if merkle::leaf(selected.category, selected.form, &body) != selected.leaf {
+            changed = true;
+            return ControlFlow::Break(());
+        }
         let head = RecordHead { category: selected.category, form: selected.form, len: selected.bytes };
         open = packing.push(&head.to_bytes()) && packing.push(&body);
         if open { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
+    if changed {
+        return Err(ReadError::Missing);
+    }
     if open {
         packing.finish();
     }

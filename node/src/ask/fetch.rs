@@ -14,7 +14,7 @@ use super::receive::{Answer, Expected, NotBelieved, Receiver, Step};
 use crate::net::directory::Known;
 use crate::net::gate::Session;
 use crate::net::{ConnectError, FrameError, FramedStream, OpenError, Protocol};
-use crate::services::Services;
+use crate::services::{Refusal, Services};
 
 /// How long one attempt to connect and pass `auth` may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -46,8 +46,11 @@ pub enum FetchError {
     #[error("answer not believed: {0}")]
     Untrusted(#[from] NotBelieved),
     /// The peer is not who the manifest says it is.
-    #[error("peer refused: {0}")]
+    #[error("peer not admitted: {0}")]
     Gate(Cause),
+    /// The peer did not admit us, for a cause we can mend.
+    #[error("the peer refused this organisation: {0}")]
+    RefusedUs(Cause),
     /// The envelope could not be signed.
     #[error("the envelope could not be signed")]
     Signing,
@@ -62,6 +65,7 @@ impl FetchError {
             Self::Idle => SourceOutcome::Timeout,
             Self::Untrusted(_) => SourceOutcome::Untrusted(Cause::SignatureInvalid),
             Self::Gate(cause) => SourceOutcome::Untrusted(cause.clone()),
+            Self::RefusedUs(cause) => SourceOutcome::Refused(cause.clone()),
             Self::Stream(FrameError::Unsupported) | Self::Open(OpenError::Unsupported { .. }) => {
                 SourceOutcome::Incompatible
             }
@@ -122,7 +126,11 @@ async fn connect(services: &Services, known: &Known) -> Result<(), FetchError> {
     handle.dial(known.peer, known.addresses.clone(), CONNECT_DEADLINE).await?;
     match handle.wait_admitted(known.peer, CONNECT_DEADLINE).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(services.gate_cause(&known.peer).map_or(FetchError::Open(error), FetchError::Gate)),
+        Err(error) => Err(match services.refusal(&known.peer) {
+            Some(Refusal::Ours(cause)) => FetchError::Gate(cause),
+            Some(Refusal::Theirs(cause)) => FetchError::RefusedUs(cause),
+            None => FetchError::Open(error),
+        }),
     }
 }
 

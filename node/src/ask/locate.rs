@@ -41,13 +41,19 @@ pub struct Plan {
     pub manifest_version: u64,
 }
 
+/// Whether the name of such a member would tell where its patients live.
+#[must_use]
+pub fn is_local(kind: MemberKind) -> bool {
+    !matches!(kind, MemberKind::Acute | MemberKind::MentalHealth | MemberKind::Ambulance)
+}
+
 /// Makes the plan for one view.
 #[must_use]
 pub fn plan(services: &Services, question: &Own, restricted: bool, now: Timestamp) -> Plan {
     let trust = services.trust();
     let manifest = trust.manifest();
     let group = question.credential.get().group;
-    let sees_nothing = services.sees_nothing(group, question.query.get().purpose);
+    let sees_nothing = services.role(group, question.query.get().purpose).sees_nothing;
     let mut plan = Plan { members: Vec::new(), asked: Vec::new(), manifest_version: manifest.version };
     let mut members: Vec<_> = manifest.members.iter().collect();
     members.sort_by(|a, b| a.ods.cmp(&b.ods));
@@ -78,7 +84,7 @@ pub fn plan(services: &Services, question: &Own, restricted: bool, now: Timestam
         plan.members.push(Listed {
             ods: member.ods.clone(),
             name: member.name.clone(),
-            local: !matches!(member.kind, MemberKind::Acute | MemberKind::MentalHealth | MemberKind::Ambulance),
+            local: is_local(member.kind),
             duty_contact,
             not_asked,
         });

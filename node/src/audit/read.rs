@@ -123,6 +123,16 @@ impl AuditLog {
         self.positions(&stored::query_prefix(query), 0)
     }
 
+    /// Whether there is any entry about a query.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn knows_query(&self, query: &QueryId) -> Result<bool, StoreError> {
+        let prefix = stored::query_prefix(query);
+        let first = self.inner.db.scan(Family::AuditIndex, &prefix)?.next().transpose()?;
+        Ok(first.is_some())
+    }
+
     /// Positions of the entries about a patient from `from` on, at most [`PAGE_ENTRIES`] of them.
     ///
     /// # Errors

@@ -289,9 +289,9 @@ struct PlacedPatient {
     row: PatientRow,
 }
 
-/// A row that cannot be read never expires: what is unclear counts as seen.
+/// Every row begins with when it may be forgotten. One that cannot be read never expires: what is unclear counts as seen.
 fn is_expired(row: &[u8], now: Timestamp) -> bool {
-    <[u8; 8]>::try_from(row).is_ok_and(|bytes| i64::from_be_bytes(bytes) < now.0)
+    row.first_chunk::<8>().is_some_and(|bytes| i64::from_be_bytes(*bytes) < now.0)
 }
 
 fn refuse(placed: Vec<Placed>, usable: bool) -> bool {

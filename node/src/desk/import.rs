@@ -35,39 +35,21 @@ pub(super) async fn serve(
     person: &StaffCredential,
     mut stream: FramedStream<ExchangeStream>,
 ) -> Result<(), DeskError> {
+    // Said first, so that nobody sends a large file to a desk that will not take it.
+    send(&mut stream, &DeskReply::Ready).await?;
     let (pieces, incoming) = mpsc::channel(PIECES);
     let (outgoing, mut progress) = mpsc::channel(PIECES);
     let reading = {
         let services = Arc::clone(services);
         tokio::task::spawn_blocking(move || read_files(&services, incoming, &outgoing))
     };
-    let mut report = None;
-    loop {
-        let frame = timeout(IDLE_TIMEOUT, stream.read_frame(FRAME)).await.map_err(|_| DeskError::Idle)??;
-        let Some(frame) = frame else { break };
-        let frame: ImportFrame = cbor::from_slice(&frame, FRAME).map_err(|_| DeskError::Protocol)?;
-        let answers = matches!(frame, ImportFrame::EndFile | ImportFrame::End);
-        // An error means that the thread has failed and says why below.
-        drop(pieces.send(frame).await);
-        if !answers {
-            continue;
-        }
-        match progress.recv().await {
-            Some(Progress::File(file)) => send(&mut stream, &DeskReply::FileImported(file)).await?,
-            Some(Progress::Done(done)) => {
-                report = Some(DeskReply::Imported(done));
-                break;
-            }
-            Some(Progress::Failed(why)) => {
-                report = Some(DeskReply::Failed(why));
-                break;
-            }
-            None => break,
-        }
-    }
-    drop(pieces);
+    let received = receive(&mut stream, pieces, &mut progress).await;
+    // Whatever became of the connection: what was read of it is in the store, and somebody put it there.
     reading.await?;
-    let report = report.unwrap_or_else(|| DeskReply::Failed("the import ended before its last file".to_owned()));
+    let report = match &received {
+        Ok(Some(report)) => report.clone(),
+        _ => DeskReply::Failed("the import ended before its last file".to_owned()),
+    };
     let detail = match &report {
         DeskReply::Imported(done) => {
             let files = done.files.len();
@@ -76,7 +58,33 @@ pub(super) async fn serve(
         _ => "ended early".to_owned(),
     };
     services.admin("import", Some(person), detail).await;
+    received?;
     finish(stream, report).await
+}
+
+/// Hands the person's frames to the reading thread and its reports back; gives the last one, when it came so far.
+async fn receive(
+    stream: &mut FramedStream<ExchangeStream>,
+    pieces: mpsc::Sender<ImportFrame>,
+    progress: &mut mpsc::Receiver<Progress>,
+) -> Result<Option<DeskReply>, DeskError> {
+    loop {
+        let frame = timeout(IDLE_TIMEOUT, stream.read_frame(FRAME)).await.map_err(|_| DeskError::Idle)??;
+        let Some(frame) = frame else { return Ok(None) };
+        let frame: ImportFrame = cbor::from_slice(&frame, FRAME).map_err(|_| DeskError::Protocol)?;
+        let answers = matches!(frame, ImportFrame::EndFile | ImportFrame::End);
+        // An error means that the thread has failed and says why below.
+        drop(pieces.send(frame).await);
+        if !answers {
+            continue;
+        }
+        match progress.recv().await {
+            Some(Progress::File(file)) => send(stream, &DeskReply::FileImported(file)).await?,
+            Some(Progress::Done(done)) => return Ok(Some(DeskReply::Imported(done))),
+            Some(Progress::Failed(why)) => return Ok(Some(DeskReply::Failed(why))),
+            None => return Ok(None),
+        }
+    }
 }
 
 fn read_files(services: &Services, incoming: mpsc::Receiver<ImportFrame>, outgoing: &mpsc::Sender<Progress>) {
@@ -105,8 +113,8 @@ fn read_all(
                 }
                 drop(outgoing.blocking_send(Progress::File(report)));
             }
-            ImportFrame::End => break,
-            ImportFrame::Data(_) | ImportFrame::EndFile => {}
+            // Bytes or an end without a file: whoever sends that waits for a report, so there must be one.
+            ImportFrame::End | ImportFrame::Data(_) | ImportFrame::EndFile => break,
         }
     }
     importer.finish()

@@ -215,10 +215,14 @@ pub async fn serve(services: &Services, peer: PeerId, stream: ExchangeStream) ->
                 .chain(std::iter::once(services.own_advert()))
                 .collect();
             let reply = cbor::to_vec(&ManifestReply { documents, adverts }).map_err(|_| PullError::Protocol)?;
-            for frame in split(&reply) {
-                stream.write_frame(&frame).await?;
-            }
-            stream.close().await?;
+            timeout(PULL_DEADLINE, async {
+                for frame in split(&reply) {
+                    stream.write_frame(&frame).await?;
+                }
+                stream.close().await
+            })
+            .await
+            .map_err(|_| PullError::Timeout)??;
             take_in(services, ManifestReply { documents: Vec::new(), adverts: vec![own] }).await;
             if manifest_version > services.trust().version() {
                 services.changed.pull_from(peer);
@@ -235,10 +239,13 @@ pub async fn serve(services: &Services, peer: PeerId, stream: ExchangeStream) ->
 async fn take_in(services: &Services, reply: ManifestReply) -> bool {
     let mut news = false;
     for document in &reply.documents {
+        // Each costs signature checks, and a reply may hold very many: the deadline of the pull must be able to end this.
+        tokio::task::yield_now().await;
         news |= services.take_in(document).await.unwrap_or(false);
     }
     let now = services.clock.now();
     for record in &reply.adverts {
+        tokio::task::yield_now().await;
         match services.directory.learn(record, &services.config.network, &services.trust(), now) {
             Ok(new) => news |= new,
             Err(error) => tracing::debug!(%error, "advert not taken in"),

@@ -20,7 +20,7 @@ use thiserror::Error;
 
 use super::directory::node_key;
 use super::{ConnectionId, ExchangeStream, FrameError, FramedStream, Handle, Role};
-use crate::services::Services;
+use crate::services::{Refusal, Services};
 
 /// Whoever passed the gate on an open connection.
 #[derive(Debug, Clone)]
@@ -118,6 +118,13 @@ impl Gate {
         stream: ExchangeStream,
     ) -> Result<Session, GateError> {
         let outcome = self.exchange(services, peer, connection, role, FramedStream::new(stream)).await;
+        // Before the cut, which is what whoever waits for this connection sees first.
+        match &outcome {
+            Ok(_) => services.note_refusal(peer, None),
+            Err(GateError::Refused(cause)) => services.note_refusal(peer, Some(Refusal::Ours(cause.clone()))),
+            Err(GateError::RefusedByPeer(cause)) => services.note_refusal(peer, Some(Refusal::Theirs(cause.clone()))),
+            Err(_) => {}
+        }
         if outcome.is_err() {
             self.handle.disconnect(peer).await;
             self.sessions.remove(&peer);
@@ -133,26 +140,30 @@ impl Gate {
         role: Role,
         mut stream: FramedStream<ExchangeStream>,
     ) -> Result<Session, GateError> {
-        let own = encode(&Hello::Node(Box::new(services.hello(self.role))))?;
+        let mut own = services.hello(self.role);
         match role {
             Role::Dialer => {
-                stream.write_frame(&own).await?;
+                stream.write_frame(&encode(&Hello::Node(Box::new(own)))?).await?;
                 let session = self.judge(services, peer, &read(&mut stream).await?);
                 stream.write_frame(&encode(&verdict(&session))?).await?;
                 let session = session.map_err(GateError::Refused)?;
                 match read(&mut stream).await? {
-                    HelloReply::Welcome => self.open(peer, connection, session),
+                    HelloReply::Welcome => self.open(services, peer, connection, session),
                     HelloReply::Refused(cause) => Err(GateError::RefusedByPeer(cause)),
                 }
             }
             Role::Listener => {
                 let hello = read(&mut stream).await?;
-                stream.write_frame(&own).await?;
                 let session = self.judge(services, peer, &hello);
+                // Who has left us is for those we know.
+                if session.is_err() {
+                    own.revocation = None;
+                }
+                stream.write_frame(&encode(&Hello::Node(Box::new(own)))?).await?;
                 let theirs: HelloReply = read(&mut stream).await?;
                 let opened = match (session, theirs) {
                     // Open before saying so: the dialler may use the connection at once.
-                    (Ok(session), HelloReply::Welcome) => self.open(peer, connection, session),
+                    (Ok(session), HelloReply::Welcome) => self.open(services, peer, connection, session),
                     (Ok(_), HelloReply::Refused(cause)) => Err(GateError::RefusedByPeer(cause)),
                     (Err(cause), _) => Err(GateError::Refused(cause)),
                 };
@@ -171,8 +182,21 @@ impl Gate {
         }
     }
 
-    fn open(&self, peer: PeerId, connection: ConnectionId, session: Session) -> Result<Session, GateError> {
+    fn open(
+        &self,
+        services: &Services,
+        peer: PeerId,
+        connection: ConnectionId,
+        session: Session,
+    ) -> Result<Session, GateError> {
         self.sessions.insert(peer, session.clone());
+        // Trust may have changed since the hello was judged. From here on a sweep sees the session; before, only this does.
+        let now = services.clock.now();
+        let current = match &session {
+            Session::Node(node) => services.trust().recheck(&node.identity, now),
+            Session::Staff(staff) => services.check_own_staff(staff.credential.signed(), now).map(drop),
+        };
+        current.map_err(GateError::Refused)?;
         self.handle.admit(peer, connection).map_err(|_| GateError::Gone)?;
         Ok(session)
     }
@@ -199,7 +223,7 @@ fn judge_staff(services: &Services, key: NodeKey, hello: &StaffHello, now: Times
     if hello.protocol < PROTOCOL_VERSION {
         return Err(Cause::Incompatible);
     }
-    let skew = hello.clock.0 - now.0;
+    let skew = hello.clock.0.saturating_sub(now.0);
     if skew.unsigned_abs() > u64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX) {
         return Err(Cause::ClockSkew(skew / 1000));
     }

@@ -182,6 +182,8 @@ impl Importer {
             file.parked = file.parked.saturating_sub(1);
         }
         match filed {
+            // It waits on, for another name, and the import that brought it has counted it.
+            Ok((Outcome::Parked, _)) if !here => {}
             Ok((outcome, _)) => self.count(position, outcome),
             Err(Failure::Bad(reason)) => self.bad(position, &reason),
             Err(Failure::Store(error)) => return Err(error),

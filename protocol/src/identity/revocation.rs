@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 /// One revoked credential, listed until it would have expired anyway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedCredential {
-    /// SHA-256 of the signed credential.
+    /// SHA-256 of the credential without its signature ([`crate::signed::Verified::statement_digest`]).
     pub credential: Digest,
     /// Whose it is.
     pub person: PersonId,

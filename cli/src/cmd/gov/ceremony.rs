@@ -29,7 +29,11 @@ pub(super) fn sign(args: &SignArgs, ctx: &mut Context) -> Result<u8, CliError> {
     let lines = difference(held.as_ref().map(Trust::manifest), &manifest);
     if !args.yes {
         difference::show(&lines, &manifest, &draft, held.as_ref(), ctx)?;
-        let answer = ctx.ask("Sign this manifest? Type yes", "nobody has agreed to sign", "read the changes above; --yes signs without asking")?;
+        let answer = ctx.ask(
+            "Sign this manifest? Type yes",
+            "nobody has agreed to sign",
+            "read the changes above; --yes signs without asking",
+        )?;
         if answer != "yes" {
             return Err(CliError::failed("not-signed", "not signed").hint("nothing was changed"));
         }

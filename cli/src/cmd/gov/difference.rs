@@ -13,6 +13,9 @@ use crate::cmd::node_init::shown_peer_id;
 use crate::context::Context;
 use crate::error::CliError;
 
+/// What a manifest holds several of, each in words.
+type Listed = fn(&Manifest) -> Vec<String>;
+
 /// One line for each change; nothing that differs is left out, because what is not shown is signed all the same.
 pub(super) fn difference(before: Option<&Manifest>, after: &Manifest) -> Vec<String> {
     let mut lines = Vec::new();
@@ -32,7 +35,7 @@ pub(super) fn difference(before: Option<&Manifest>, after: &Manifest) -> Vec<Str
         before.map(|m| m.witness_quorum.to_string()),
         after.witness_quorum.to_string(),
     );
-    let sets: [(&str, fn(&Manifest) -> Vec<String>); 7] = [
+    let sets: [(&str, Listed); 7] = [
         ("officer", |m| m.governance.keys.iter().map(|k| k.spki_hash().to_string()).collect()),
         ("authority", authorities),
         ("registrar", |m| m.registrars.iter().map(|k| k.spki_hash().to_string()).collect()),

@@ -85,6 +85,8 @@ pub(super) fn verify(args: &VerifyArgs, ctx: &mut Context) -> Result<u8, CliErro
     }
     if expired {
         ctx.note("warning: MANIFEST_EXPIRED: publish a new one");
+    } else {
+        ctx.note("verified: every manifest follows from the one before and is signed by its quorum");
     }
     Ok(exit::DONE)
 }

@@ -22,16 +22,20 @@ pub(super) fn run(args: &SuspendArgs, ctx: &mut Context) -> Result<u8, CliError>
     let (office, now) = (Office::open(&args.office)?, ctx.now());
     let mut trust = office.published(now)?;
     if args.reason.is_empty() || args.reason.len() > TEXT_MAX {
-        return Err(CliError::usage(format!("--reason is empty or longer than {TEXT_MAX} bytes")));
+        return Err(CliError::usage(format!("--reason is empty or longer than {TEXT_MAX} bytes"))
+            .hint("say why in a few words; everybody will read it"));
     }
     let target = match (&args.ods, args.node, args.credential) {
         (Some(ods), _, _) if trust.member(ods).is_none() => {
-            return Err(CliError::refused(&Cause::NotAMember, format!("{ods} is not a member")));
+            return Err(CliError::refused(&Cause::NotAMember, format!("{ods} is not a member"))
+                .hint("`careweave gov show` lists the members"));
         }
         (Some(ods), _, _) => SuspensionTarget::Member(ods.clone()),
         (None, Some(node), _) => SuspensionTarget::Node(node),
         (None, None, Some(credential)) => SuspensionTarget::Credential(credential),
-        (None, None, None) => return Err(CliError::usage("say who: --ods, --node or --credential")),
+        (None, None, None) => {
+            return Err(CliError::usage("nobody is named").hint("say who: --ods, --node or --credential"));
+        }
     };
     let key = office.key(&Office::officer(args.officer), &format!("officer {}", args.officer), ctx)?;
     let suspension = Suspension { target, reason: args.reason.clone(), from: now };
@@ -54,7 +58,9 @@ pub(super) fn run(args: &SuspendArgs, ctx: &mut Context) -> Result<u8, CliError>
             ctx.printer.line(&format!("{:<12}{}", "suspended", difference::suspension(&suspension)))?;
             ctx.printer.line(&format!("{:<12}{digest}", "digest"))?;
             ctx.printer.line(&format!("{:<12}{until}", "until"))?;
-            ctx.note("next: `gov publish` with a profile of scope govern makes it known within a minute");
+            ctx.note(
+                "nobody knows yet; next: `gov publish` with a profile of scope govern makes it known within a minute",
+            );
         }
     }
     Ok(exit::DONE)
