@@ -2,7 +2,7 @@
 //! authorities).
 //!
 //! A plain file is PKCS#8 in PEM (RFC 5208, RFC 7468), so that other tools and tokens take it as it is. It protects nothing
-//! beyond its mode. The other form is in [`protected`].
+//! beyond its mode. The other form is in `protected`.
 
 mod protected;
 mod software;

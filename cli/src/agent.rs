@@ -1,7 +1,7 @@
 //! The login agent: a process that keeps one person's unlocked key until it has been idle for a while.
 //!
-//! It listens on a Unix socket in a directory that only the person may enter. A request is one byte: [`GIVE_KEY`] is answered
-//! with the 32-byte Ed25519 seed (the connection to the node needs the key itself, RFC 8032), [`LOCK`] ends the agent.
+//! It listens on a Unix socket in a directory that only the person may enter. A request is one byte: `GIVE_KEY` is answered
+//! with the 32-byte Ed25519 seed (the connection to the node needs the key itself, RFC 8032), `LOCK` ends the agent.
 //! It ends with its process, so nothing of the key outlives the lock.
 
 use std::io::{self, Read, Write};
@@ -95,13 +95,15 @@ pub async fn serve(socket: &Path, key: &SoftwareKey, idle: Duration) -> Result<(
     private_file::create_dir(directory)?;
     let owner = own_directory(directory)?;
     // Left behind by an agent that was killed; a living one was asked to end before.
-    match std::fs::remove_file(socket) {
+    let unready = socket.with_extension("new");
+    match std::fs::remove_file(&unready) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(socket).map_err(failed)?;
-    // The directory keeps others out already; this is for whoever widens it later.
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let listener = UnixListener::bind(&unready).map_err(failed)?;
+    // The directory keeps others out already; this is for whoever widens it later. It has its name only once it has its mode.
+    std::fs::set_permissions(&unready, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    std::fs::rename(&unready, socket).map_err(failed)?;
     let seed = key.ed25519_seed().ok_or_else(|| CliError::failed("key", "a staff key is an Ed25519 key"))?;
     let end = Instant::now() + AGENT_LIFE;
     let mut locks = Instant::now() + idle;

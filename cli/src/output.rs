@@ -1,6 +1,6 @@
 //! The only printer: data to stdout, errors and hints to stderr, as tables for people or JSON for programs.
 //!
-//! [`plain`] (what may reach a terminal) · [`table`] (columns and wrapping) · [`view`] (the layout of a view) · [`json`] (JSON and
+//! [`mod@plain`] (what may reach a terminal) · [`table`] (columns and wrapping) · [`view`] (the layout of a view) · [`json`] (JSON and
 //! the shape of an error). What is *not* here: what a command shows, and progress bars, which belong to their commands.
 
 pub mod json;

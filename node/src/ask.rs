@@ -1,4 +1,4 @@
-//! The outbound path: one view for one of the organisation's own people, read top to bottom in [`view`].
+//! The outbound path: one view for one of the organisation's own people, read top to bottom in [`fn@view`].
 //!
 //! No envelope leaves before INTENT is durable; nothing that is not verified is merged; nothing clinical is kept.
 

@@ -12,7 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The Careweave node: holds one organisation's records and answers authorised, logged queries about them.
 #[derive(Parser)]
-#[command(version, about, after_help = "Example:\n  careweaved run -c /etc/careweave/node.toml")]
+#[command(
+    name = "careweaved",
+    version,
+    about,
+    after_help = "Examples:\n  careweaved check -c node.toml\n  careweaved run -c /etc/careweave/node.toml"
+)]
 struct Args {
     #[command(subcommand)]
     command: Command,

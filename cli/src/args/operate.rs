@@ -58,6 +58,7 @@ pub enum Shell {
 
 /// `careweave man`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  careweave man ~/.local/share/man/man1 && man careweave-view")]
 pub struct ManArgs {
     /// Where the pages go: one for each command
     #[arg(value_name = "DIR")]

@@ -176,8 +176,12 @@ fn show(
     let rows: Vec<Vec<String>> = ends
         .iter()
         .map(|end| {
-            let note = warning(end.at, now).map_or_else(String::new, |limit| format!("within {limit} d"));
-            vec![end.what.clone(), end.at.rfc3339(), format!("{} d", days(end)), note]
+            let (left, note) = match warning(end.at, now) {
+                _ if end.at <= now => ("none".to_owned(), "ENDED".to_owned()),
+                Some(limit) => (format!("{} d", days(end)), format!("within {limit} d")),
+                None => (format!("{} d", days(end)), String::new()),
+            };
+            vec![end.what.clone(), end.at.rfc3339(), left, note]
         })
         .collect();
     ctx.printer.table(&["WHAT", "UNTIL", "LEFT", "WARNING"], &rows)?;

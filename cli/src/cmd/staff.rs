@@ -147,7 +147,7 @@ fn revoke(args: &StaffRevokeArgs, ctx: &mut Context) -> Result<u8, CliError> {
             }
         }
     }
-    ctx.note("new connections carry the list at once; SIGHUP has the running node take it in and tell its peers");
+    ctx.note("the running node takes it in and tells its peers within a minute; at once when it is sent SIGHUP");
     Ok(exit::DONE)
 }
 

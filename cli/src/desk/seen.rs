@@ -20,7 +20,7 @@ pub struct SeenLog {
 }
 
 impl SeenLog {
-    /// Adds keys that are new, and forgets the oldest past [`KEYS_MAX`].
+    /// Adds keys that are new, and forgets the oldest past `KEYS_MAX`.
     pub fn learn(&mut self, keys: Vec<NodeKey>) {
         for key in keys {
             if !self.keys.contains(&key) {

@@ -210,6 +210,7 @@ fn a_source_that_shared_nothing_refused_or_was_left_out_is_never_lost_in_all_rep
         because("G9V", "not-asked", "holds no records"),
     ]));
     for line in [
+        "COMPLETENESS: all 3 asked sources replied. 1 REFUSED: THIS VIEW IS INCOMPLETE.",
         "  1 source shared nothing: this does NOT mean that nothing is held there.",
         "  NOT ASKED: R9C Organisation R9C: suspended from the network",
         "  refused: R9M Organisation R9M: TRAINING_LAPSED 2026-11-01",

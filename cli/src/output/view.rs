@@ -117,7 +117,12 @@ fn completeness(view: &View, page: &mut Page) {
         let awaited = view.sources.iter().filter(|source| source.outcome == AWAITED).count();
         page.strong(&format!("FIRST VIEW of your own records: {awaited} sources are still being asked."));
     } else if view.all_replied {
-        page.strong(&format!("COMPLETENESS: all {asked} asked sources replied."));
+        let refused = view.sources.iter().filter(|source| source.outcome == "refused").count();
+        let refused = match refused {
+            0 => String::new(),
+            refused => format!(" {refused} REFUSED: THIS VIEW IS INCOMPLETE."),
+        };
+        page.strong(&format!("COMPLETENESS: all {asked} asked sources replied.{refused}"));
     } else {
         page.strong(&format!("COMPLETENESS: {replied} of {asked} asked sources replied. THIS VIEW IS INCOMPLETE."));
         for source in view.sources.iter().filter(|source| source.asked && !source.replied) {

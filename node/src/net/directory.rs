@@ -77,7 +77,7 @@ pub enum PullError {
     /// The reply is not one.
     #[error("the reply does not follow the manifest protocol")]
     Protocol,
-    /// It took longer than [`PULL_DEADLINE`].
+    /// It took longer than `PULL_DEADLINE`.
     #[error("the reply took too long")]
     Timeout,
 }

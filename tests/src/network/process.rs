@@ -55,7 +55,7 @@ impl Process {
     /// Waits until the daemon serves.
     ///
     /// # Errors
-    /// When it ends instead, or takes longer than [`SERVING`]; with its log.
+    /// When it ends instead, or takes longer than `SERVING`; with its log.
     pub fn wait_serving(&mut self) -> Result<(), NetworkError> {
         let what = format!("{} serving", self.log.display());
         let ended = until(&what, SERVING, || {
