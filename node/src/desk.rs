@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::answer::judge::last_treating;
 use crate::ask;
 use crate::ask::fetch::is_connected;
 use crate::net::gate::{Session, StaffSession};
@@ -318,6 +319,7 @@ fn replay(services: &Services, entry: &AuditEntry) -> Option<bool> {
         relationships: entry.evidence.clone(),
         objection: objection.unwrap_or_default(),
         deceased: entry.deceased,
+        last_treating: last_treating(own, &entry.evidence),
         ..Situation::new(purpose)
     };
     let same = |cell: &careweave_protocol::audit::CellDecision| {

@@ -90,7 +90,10 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => services.reload().await,
+            _ = hangup.recv() => {
+                services.reload().await;
+                tracing::info!("read again: the list of revoked credentials; node.toml, keys and certificates need a restart");
+            }
         }
     }
     tracing::info!("stopping");

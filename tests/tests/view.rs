@@ -6,7 +6,9 @@ use careweave_tests::network::ORGANISATIONS;
 use careweave_tests::population::{CARA_ADDRESS, CARA_LOCALITY, CARA_TELEPHONE};
 use serde_json::Value;
 
-use crate::scene::{ada, assert_clean, cara, decision, demo, entries, entry, namesake, query_id, rows, source, view};
+use crate::scene::{
+    Patient, ada, assert_clean, cara, decision, demo, entries, entry, namesake, query_id, rows, small, source, view,
+};
 
 #[test]
 fn a_gp_sees_own_problems_and_the_hospital_s_discharge_summary_each_row_with_source_and_date() {
@@ -145,4 +147,32 @@ fn the_whereabouts_of_an_address_restricted_patient_are_in_no_output() {
     let open = view(network, "Y91001-gp", &ada(), &[]).expect_status(0).unwrap().json().unwrap();
     assert!(open["patient"]["address"].is_string());
     assert_eq!(source(&open, "VL901")["ods"], "VL901");
+}
+
+#[test]
+fn a_person_who_has_died_is_still_seen_where_they_were_treated_and_nowhere_else() {
+    let network = small(&["Y91001", "R9A"]);
+    let patient = Patient {
+        nhs_number: careweave_tests::population::nhs_number(15_090),
+        birth_date: "1931-02-03".to_owned(),
+        family: "Departed".to_owned(),
+    };
+    let held = serde_json::json!({"resourceType": "Patient", "id": "departed",
+        "identifier": [{"system": "https://fhir.nhs.uk/Id/nhs-number", "value": patient.nhs_number}],
+        "name": [{"family": patient.family, "given": ["Test"]}], "birthDate": patient.birth_date,
+        "deceasedDateTime": "2026-10-30",
+        "generalPractitioner": [{"identifier":
+            {"system": "https://fhir.nhs.uk/Id/ods-organization-code", "value": "Y91001"}}]});
+    network.import_value("Y91001", &held).unwrap();
+    network.import_value("R9A", &held).unwrap();
+
+    let seen = view(&network, "Y91001-gp", &patient, &[]).expect_status(0).unwrap().json().unwrap();
+    assert!(seen["patient"]["deceased"].is_object(), "{:#}", seen["patient"]);
+    assert_eq!(source(&seen, "R9A")["outcome"], "answered");
+    // The twin: the hospital reads its own record, and the practice, which it has no tie to, tells it nothing.
+    let own = view(&network, "R9A-hos", &patient, &[]).expect_status(0).unwrap().json().unwrap();
+    assert_eq!(source(&own, "R9A")["outcome"], "answered");
+    assert_eq!(source(&own, "Y91001")["outcome"], "nothing-shareable");
+    let refused = entries(&network, "Y91001", &query_id(&own));
+    assert!(refused.iter().any(|e| e["kind"] == "DECISION" && e["cause"] == "deceased"), "{refused:#?}");
 }

@@ -130,7 +130,7 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
         relationships: question.relationships.to_vec(),
         objection: patient.objection(),
         deceased: patient.demographics.deceased.is_some(),
-        last_treating: false,
+        last_treating: last_treating(question.own, question.relationships),
         break_glass: None,
         case_number: false,
     };
@@ -183,6 +183,16 @@ fn find(services: &Services, question: &Question<'_>) -> Result<Result<OpenPatie
         Located::One(_) | Located::NotHeld => Err(Withheld::UnknownPatient),
         Located::Doubtful(doubt) => Err(Withheld::Doubtful(doubt)),
     })
+}
+
+/// Whether the asking organisation counts as one of those that treated the patient last, which matters after death: the holder
+/// itself, and whoever the patient was registered with, staying with or in the open care of.
+#[must_use]
+pub fn last_treating(own: bool, relationships: &[Relationship]) -> bool {
+    let treats = |r: &Relationship| {
+        matches!(r, Relationship::RegisteredPractice | Relationship::OpenEpisode | Relationship::Residency)
+    };
+    own || relationships.iter().any(treats)
 }
 
 /// Categories asked for in which an unlabelled record would be given.

@@ -61,7 +61,9 @@ impl Medicine {
             Every::Week => days / 7,
         };
         let amount = self.units * f64::from(doses);
-        json!({"value": amount, "unit": self.unit, "system": UCUM, "code": format!("{{{}}}", self.unit)})
+        // A trailing zero after the point is a known way to read ten times the amount.
+        let value = if amount.fract() == 0.0 { json!(amount as u64) } else { json!(amount) };
+        json!({"value": value, "unit": self.unit, "system": UCUM, "code": format!("{{{}}}", self.unit)})
     }
 
     /// The same product at another dose.
