@@ -296,9 +296,10 @@ fn read_own(
     permit: &Permit,
     patient: &crate::store::patients::OpenPatient,
 ) -> Result<Vec<SourceRecord>, records::ReadError> {
+    let mut unpacker = receive::Unpacker::default();
     let mut records = Vec::with_capacity(permit.selected().len());
     records::read(&services.database, permit, patient, |selected, body| {
-        if let Some(body) = receive::unpack(&body) {
+        if let Some(body) = unpacker.unpack(&body) {
             records.push(SourceRecord { category: selected.category, form: selected.form, body });
         }
         std::ops::ControlFlow::Continue(())

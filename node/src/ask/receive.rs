@@ -7,6 +7,8 @@ use careweave_protocol::query::{AnswerFrame, AnswerHeader, AnswerOutcome, Cause,
 use careweave_protocol::record::{Category, Form, merkle};
 use careweave_protocol::signed::{Scope, Signed, Verified};
 use thiserror::Error;
+use zstd::stream::read::Decoder;
+use zstd::zstd_safe::{DCtx, ResetDirective};
 
 /// One verified record.
 pub struct Fetched {
@@ -96,6 +98,7 @@ struct Coming {
     buffer: Vec<u8>,
     consumed: usize,
     records: Vec<Fetched>,
+    unpacker: Unpacker,
     received: u64,
     unpacked: u64,
 }
@@ -166,6 +169,7 @@ impl Coming {
             buffer: Vec::new(),
             consumed: 0,
             records: Vec::with_capacity(count),
+            unpacker: Unpacker::default(),
             received: 0,
             unpacked: 0,
             header,
@@ -216,7 +220,7 @@ impl Coming {
         if merkle::leaf(head.category, head.form, body) != *leaf {
             return Err(NotBelieved::Record);
         }
-        let body = unpack(body).ok_or(NotBelieved::Packing)?;
+        let body = self.unpacker.unpack(body).ok_or(NotBelieved::Packing)?;
         self.unpacked = self.unpacked.saturating_add(body.len() as u64);
         if self.unpacked > UNPACKED_MAX {
             return Err(NotBelieved::Packing);
@@ -232,13 +236,31 @@ impl Coming {
     }
 }
 
-/// Unpacks a zstd frame of at most [`RECORD_MAX`] bytes.
-#[must_use]
-pub fn unpack(body: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Read;
-    let mut out = Vec::new();
-    let mut reader = zstd::stream::read::Decoder::with_buffer(body).ok()?;
-    reader.window_log_max(WINDOW_LOG_MAX).ok()?;
-    reader.take(RECORD_MAX as u64 + 1).read_to_end(&mut out).ok()?;
-    (out.len() <= RECORD_MAX).then_some(out)
+/// Unpacks zstd frames one after the other: the context is large, and making one for each record costs more than the records.
+pub struct Unpacker {
+    context: DCtx<'static>,
 }
+
+impl Default for Unpacker {
+    fn default() -> Self {
+        Self { context: DCtx::create() }
+    }
+}
+
+impl Unpacker {
+    /// Unpacks a frame of at most [`RECORD_MAX`] bytes.
+    #[must_use]
+    pub fn unpack(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        use std::io::Read;
+        // Whatever a frame before this one left behind.
+        self.context.reset(ResetDirective::SessionAndParameters).ok()?;
+        let mut out = Vec::with_capacity(body.len().saturating_mul(USUAL_RATIO).min(RECORD_MAX));
+        let mut reader = Decoder::with_context(body, &mut self.context);
+        reader.window_log_max(WINDOW_LOG_MAX).ok()?;
+        reader.take(RECORD_MAX as u64 + 1).read_to_end(&mut out).ok()?;
+        (out.len() <= RECORD_MAX).then_some(out)
+    }
+}
+
+/// How much larger a record of FHIR JSON usually is than its frame.
+const USUAL_RATIO: usize = 4;

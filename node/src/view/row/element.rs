@@ -18,7 +18,7 @@ pub struct Concept {
 /// The trimmed text at a JSON pointer, when there is some.
 #[must_use]
 pub fn text(json: &Value, pointer: &str) -> Option<String> {
-    let text = json.pointer(pointer)?.as_str()?.trim();
+    let text = at(json, pointer)?.as_str()?.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
 
@@ -31,7 +31,7 @@ pub fn first_text(json: &Value, pointers: &[&str]) -> Option<String> {
 /// The list at a JSON pointer; a single object where a list belongs counts as a list of one.
 #[must_use]
 pub fn list<'a>(json: &'a Value, pointer: &str) -> &'a [Value] {
-    match json.pointer(pointer) {
+    match at(json, pointer) {
         Some(Value::Array(items)) => items,
         Some(object @ Value::Object(_)) => std::slice::from_ref(object),
         _ => &[],
@@ -41,7 +41,7 @@ pub fn list<'a>(json: &'a Value, pointer: &str) -> &'a [Value] {
 /// The concept at a JSON pointer.
 #[must_use]
 pub fn concept(json: &Value, pointer: &str) -> Option<Concept> {
-    let value = json.pointer(pointer)?;
+    let value = at(json, pointer)?;
     let codings: Vec<Coding> = if value.get("code").is_some_and(Value::is_string) {
         coding(value).into_iter().collect()
     } else {
@@ -75,14 +75,14 @@ pub fn code(json: &Value, pointer: &str) -> Option<String> {
 /// What a reference shows: its display, else the identifier it names.
 #[must_use]
 pub fn reference(json: &Value, pointer: &str) -> Option<String> {
-    let value = json.pointer(pointer)?;
+    let value = at(json, pointer)?;
     text(value, "/display").or_else(|| text(value, "/identifier/value"))
 }
 
 /// `Quantity` as written, with comparator: value, unit.
 #[must_use]
 pub fn quantity(json: &Value, pointer: &str) -> Option<(String, Option<String>)> {
-    let value = json.pointer(pointer)?;
+    let value = at(json, pointer)?;
     let number = value.get("value").and_then(number)?;
     let comparator = text(value, "/comparator").unwrap_or_default();
     Some((format!("{comparator}{number}"), first_text(value, &["/unit", "/code"])))
@@ -98,7 +98,7 @@ pub fn quantity_text(json: &Value, pointer: &str) -> Option<String> {
 /// A `Range` or `referenceRange` entry as `low to high`.
 #[must_use]
 pub fn range_text(json: &Value, pointer: &str) -> Option<String> {
-    let value = json.pointer(pointer)?;
+    let value = at(json, pointer)?;
     match (quantity_text(value, "/low"), quantity_text(value, "/high")) {
         (Some(low), Some(high)) => Some(format!("{low} to {high}")),
         (Some(low), None) => Some(format!("from {low}")),
@@ -121,11 +121,11 @@ pub fn any_value(json: &Value) -> Option<(String, Option<String>)> {
         return Some(plain(found));
     }
     for pointer in ["/valueInteger", "/valueDecimal"] {
-        if let Some(found) = json.pointer(pointer).and_then(number) {
+        if let Some(found) = at(json, pointer).and_then(number) {
             return Some(plain(found));
         }
     }
-    if let Some(found) = json.pointer("/valueBoolean").and_then(Value::as_bool) {
+    if let Some(found) = json.get("valueBoolean").and_then(Value::as_bool) {
         return Some(plain(if found { "yes" } else { "no" }.to_owned()));
     }
     if let Some(found) = range_text(json, "/valueRange") {
@@ -233,6 +233,16 @@ const ENTITIES: &[(&str, &str)] = &[
     ("&#160;", " "),
     ("&amp;", "&"),
 ];
+
+/// The element at a path such as `/code/coding/0`. FHIR names hold no `/` or `~`, so nothing is escaped, and nothing need be
+/// copied to look: `Value::pointer` does that for each step.
+pub fn at<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('/').skip(1).try_fold(json, |value, step| match value {
+        Value::Object(fields) => fields.get(step),
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
 
 #[cfg(test)]
 mod tests {
