@@ -90,7 +90,7 @@ async fn assemble(
     }
 
     // INTENT, and the DECISION on our own records, are durable before anything is sent or shown.
-    let plan = locate::plan(services, &question, judged.restricted(), now);
+    let plan = locate::plan(services, &question, now);
     let verdict = Verdict::of(&judged).map_err(failed)?;
     let decision = Append {
         entry: judged.entry(services, &question.as_question(&evidence.kinds()), &verdict, now),

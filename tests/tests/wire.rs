@@ -2,18 +2,24 @@
 
 use std::time::{Duration, Instant};
 
+use careweave_certs::authority::{Authority, CertificateRequest};
+use careweave_certs::keystore::{Algorithm, Passphrase, SoftwareKey};
+use careweave_certs::{binding, chain};
 use careweave_node::ask::receive::{Receiver, Step};
 use careweave_node::clock::Clock;
 use careweave_node::net::Protocol;
+use careweave_protocol::desk::{DeskReply, DeskRequest, GovernanceDocument};
 use careweave_protocol::id::{NodeKey, OdsCode};
 use careweave_protocol::identity::{EndpointRole, Hello};
 use careweave_protocol::limits::{CREDIT_WINDOW, REFUSAL_BUCKET, REFUSAL_TICK};
 use careweave_protocol::query::{AnswerFrame, AnswerHeader, AnswerOutcome, Cause, Patient, Purpose, Relationship};
-use careweave_protocol::signed::{Scope, Signed};
+use careweave_protocol::signed::{MultiSigned, Scope, Signed};
 use careweave_protocol::time::Date;
 use careweave_tests::network::Network;
 use careweave_tests::peer::{Credentials, Member, Peer, PeerError, Person, Question};
 use libp2p::{Multiaddr, identity};
+use ring::rand::SystemRandom;
+use serde_bytes::ByteBuf;
 use serde_json::json;
 
 use crate::scene;
@@ -265,6 +271,79 @@ fn nobody_is_served_who_does_not_prove_who_they_are() {
     }
     // The twin: the same member with all of it in order.
     drop(wire.connect());
+}
+
+#[test]
+fn a_stolen_authority_key_an_old_certificate_and_too_few_officers_open_nothing() {
+    let wire = Wire::new();
+    let governance = wire.network.layout().governance();
+    let words = std::fs::read_to_string(wire.network.layout().passphrase()).unwrap();
+    let passphrase = Passphrase::new(words.trim_end().to_owned().into());
+    let stolen = |path: &str| SoftwareKey::read_protected(&governance.join(path), &passphrase).unwrap();
+    let (network, ods) = (&wire.member.config.network, &wire.member.config.ods);
+    let random = SystemRandom::new();
+
+    // The intermediate's key, in wrong hands, mints a certificate for a key of their own, with a binding to match.
+    let intermediate = stolen("authority/intermediate.key");
+    let certificate = chain::from_pem(&std::fs::read(governance.join("authority/intermediate.pem")).unwrap()).unwrap();
+    let authority = Authority::new(certificate[0].clone(), &intermediate).unwrap();
+    let minted = SoftwareKey::generate(Algorithm::P256, &random).unwrap();
+    let pem = CertificateRequest::create(network, ods, "Borough GP practice", &minted).unwrap();
+    let request = CertificateRequest::from_pem(&pem).unwrap();
+    let proven = || wire.member.credentials().unwrap();
+    let Hello::Node(true_hello) = proven().hello else { panic!("a node's hello") };
+    let show = |leaf: &[u8], binding| {
+        let mut hello = (*true_hello).clone();
+        hello.clock = Clock.now();
+        hello.chain[0] = ByteBuf::from(leaf.to_vec());
+        hello.binding = binding;
+        let who = Credentials { keypair: proven().keypair, hello: Hello::Node(Box::new(hello)) };
+        match wire.runtime.block_on(Peer::connect(who, &wire.to)) {
+            Err(PeerError::Refused(cause)) => cause,
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("admitted"),
+        }
+    };
+    let endpoint = (wire.member.own.node_key(), EndpointRole::Peer);
+    let forged = binding::issue(network, ods, endpoint, &minted, Clock.now(), Duration::from_secs(3600)).unwrap();
+    let issue =
+        |now| authority.issue_organisation(network, ods, "Borough GP practice", &request, now, &random).unwrap();
+    assert_eq!(show(&issue(Clock.now()), forged.signed().clone()), Cause::KeyNotPinned);
+    let long_ago = Clock.now().before(Duration::from_secs(100 * 86_400));
+    assert_eq!(show(&issue(long_ago), forged.signed().clone()), Cause::CertExpired);
+
+    // One officer of the two that are needed signs the next manifest, and a node is handed it.
+    let mut next = wire.member.trust.manifest().clone();
+    next.version += 1;
+    let officers = governance.join("officers");
+    let mut keys: Vec<_> = std::fs::read_dir(&officers).unwrap().map(|entry| entry.unwrap().path()).collect();
+    keys.sort();
+    let key = walk(&keys[0]).into_iter().find(|path| path.extension().is_some_and(|e| e == "key")).unwrap();
+    let officer = SoftwareKey::read_protected(&key, &passphrase).unwrap();
+    let under_signed = MultiSigned::draft(&next).unwrap().add_signature(network, &officer).unwrap();
+    let clerk = wire.network.profile(&format!("{HOLDER}-ra")).unwrap();
+    let clerk = Person::load(&clerk, &wire.network.layout().passphrase()).unwrap();
+    let desk: Multiaddr = wire.network.addresses(HOLDER).unwrap().desk.parse().unwrap();
+    let document = GovernanceDocument::Manifest(ByteBuf::from(under_signed.as_bytes().to_vec()));
+    let replies = wire.runtime.block_on(async {
+        let peer = Peer::connect(clerk.credentials(network).unwrap(), &desk).await.unwrap();
+        peer.desk(&DeskRequest::Publish(document)).await.unwrap()
+    });
+    let Some((_, DeskReply::Failed(why))) = replies.last() else { panic!("{replies:?}") };
+    assert!(why.contains("sign"), "{why}");
+    // The twin: what is in order is still served, under the manifest there was.
+    let question = wire.question(&scene::ada());
+    let envelope = question.envelope(&question.query().unwrap()).unwrap();
+    let header = wire.header(&wire.ask(&wire.connect(), envelope.signed().as_bytes()));
+    assert_eq!(header.outcome, AnswerOutcome::Answered);
+    assert_eq!(header.manifest_version, wire.member.trust.version());
+}
+
+fn walk(path: &std::path::Path) -> Vec<std::path::PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    std::fs::read_dir(path).unwrap().flat_map(|entry| walk(&entry.unwrap().path())).collect()
 }
 
 #[test]

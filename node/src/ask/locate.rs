@@ -49,7 +49,7 @@ pub fn is_local(kind: MemberKind) -> bool {
 
 /// Makes the plan for one view.
 #[must_use]
-pub fn plan(services: &Services, question: &Own, restricted: bool, now: Timestamp) -> Plan {
+pub fn plan(services: &Services, question: &Own, now: Timestamp) -> Plan {
     let trust = services.trust();
     let manifest = trust.manifest();
     let group = question.credential.get().group;
@@ -89,6 +89,5 @@ pub fn plan(services: &Services, question: &Own, restricted: bool, now: Timestam
             not_asked,
         });
     }
-    let _ = restricted;
     plan
 }
