@@ -24,6 +24,8 @@ pub enum Delivery {
 pub enum AlertKind {
     /// An emergency view was answered on the asker's word alone.
     SelfClaimedAccess,
+    /// A view was answered under a break-glass grant.
+    BreakGlass,
 }
 
 /// COSE_Sign1 by the sender's node key, addressed to the recipient. Names no patient: both logs hold the query id.

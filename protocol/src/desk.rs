@@ -3,7 +3,10 @@
 //! A request is one frame. A reply can be larger than a frame (a view of thousands of rows), so each is cut into frames whose
 //! first byte says whether it goes on; see [`crate::frame::split`] and [`crate::frame::Assembly`].
 
+pub mod exception;
 pub mod import;
+pub mod resident;
+pub mod review;
 pub mod status;
 pub mod view;
 pub mod warning;
@@ -16,11 +19,15 @@ use crate::id::{NhsNumber, OdsCode, QueryId};
 use crate::identity::NodeBinding;
 use crate::key::PublicKey;
 use crate::query::{Cause, Completeness, Query, SourceLine};
+use crate::record::{Category, Form};
 use crate::signed::Signed;
-use crate::time::Date;
+use crate::time::{Date, Timestamp};
 
 pub use crate::frame::{Assembly, AssemblyError, split};
+pub use exception::{HiddenMedicine, MedicineException};
 pub use import::{BadEntry, FileReport, ImportReport};
+pub use resident::{Resident, ResidentAdd, ResidentLeave};
+pub use review::{Review, ReviewClosing};
 pub use status::{NodeStatus, PeerLine};
 pub use view::View;
 
@@ -57,6 +64,26 @@ pub enum DeskRequest {
     },
     /// A governance document to take in and pass on (scope govern).
     Publish(GovernanceDocument),
+    /// The residents of a care home: current ones, or everybody who ever was.
+    Residents {
+        /// Whether those who left are listed too.
+        all: bool,
+    },
+    /// Somebody moves in.
+    ResidentAdd(ResidentAdd),
+    /// Somebody has left.
+    ResidentLeave(ResidentLeave),
+    /// Reviews of break-glass and alerts (scope audit).
+    Reviews {
+        /// Whether closed ones are listed too.
+        all: bool,
+    },
+    /// Closes a review (scope audit; never by the person it is about).
+    ReviewClose(ReviewClosing),
+    /// A medicine the guardian hides, or shows again (staff group IG).
+    HideMedicine(Signed<MedicineException>),
+    /// The medicines that are hidden (staff group IG).
+    HiddenMedicines,
 }
 
 /// A signed governance document as it is carried.
@@ -87,6 +114,33 @@ pub struct ViewRequest {
     pub reason_text: Option<String>,
     /// How long to wait for sources, in milliseconds.
     pub deadline_ms: u32,
+    /// Whether the records themselves are wanted beside the view, for a FHIR Bundle; they come as [`DeskReply::Resources`].
+    pub resources: bool,
+    /// Whether what came since this person's last look at this patient is marked.
+    pub mark_new: bool,
+}
+
+/// One verified record, as its holder released it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceResource {
+    /// Who holds it; [`view::WITHHELD`] for a local organisation of an address-restricted patient.
+    pub source: view::Source,
+    /// Tells sources of one view apart that share a name because it is withheld; means nothing beyond that view.
+    pub origin: u32,
+    /// The category under which it was decided.
+    pub category: Category,
+    /// The form that was granted.
+    pub form: Form,
+    /// When its holder took it in.
+    pub taken_in: Timestamp,
+    /// FHIR R4 JSON.
+    pub body: ByteBuf,
+}
+
+impl std::fmt::Debug for SourceResource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SourceResource({}, {} bytes)", self.category, self.body.len())
+    }
 }
 
 /// From the person, after [`DeskRequest::Import`].
@@ -113,6 +167,18 @@ pub enum DeskReply {
     Asking(Vec<OdsCode>),
     /// One of them has come to an end.
     Source(SourceLine),
+    /// Some of the records of the view, where they were asked for; before [`DeskReply::View`].
+    Resources(Vec<SourceResource>),
+    /// The own record says that the number was replaced, or replaced others: ask again with all of them; last.
+    OtherNumbers(Vec<NhsNumber>),
+    /// Last.
+    Residents(Vec<Resident>),
+    /// Last.
+    Reviews(Vec<Review>),
+    /// Last.
+    HiddenMedicines(Vec<HiddenMedicine>),
+    /// Durable; last.
+    Done,
     /// The view; last.
     View(Box<ViewReply>),
     /// Who the own node holds; last.
@@ -141,6 +207,13 @@ pub enum DeskReply {
     NotAllowed(String),
     /// The patient is not safely matched in the own record; last.
     NotMatched(String),
+    /// Not done, because it does not fit what is there already; nothing was changed; last.
+    NotDone {
+        /// What does not fit; nothing about a patient.
+        why: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// Not done for a local fault; last.
     Failed(String),
 }
@@ -167,6 +240,8 @@ pub struct PatientIdentity {
     pub birth_date: Date,
     /// First line of the address, unless whereabouts are restricted.
     pub address: Option<String>,
+    /// Whether the own node holds another person of the same family name and birth date.
+    pub namesake: bool,
 }
 
 impl std::fmt::Debug for PatientIdentity {

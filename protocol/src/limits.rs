@@ -30,6 +30,12 @@ pub const MEMBERS_MAX: usize = 10_000;
 pub const OFFICERS_MAX: usize = 32;
 /// Pieces of relationship evidence in one envelope: a person has a handful of reasons to be known somewhere.
 pub const EVIDENCE_MAX: usize = 16;
+/// Other numbers of one person in a query: numbers are replaced once or twice in a life.
+pub const OTHER_NUMBERS_MAX: usize = 4;
+/// A break-glass grant lives at most this long.
+pub const BREAK_GLASS_LIFE: Duration = Duration::from_secs(60 * 60);
+/// A medicine is hidden from other organisations for at most this long: then the guardian looks again.
+pub const HIDDEN_MEDICINE_LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Codings kept in one index header: further ones stay in the record itself.
 pub const CODES_MAX: usize = 16;
 /// Organisations asked for one view.

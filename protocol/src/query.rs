@@ -7,6 +7,7 @@ pub mod cause;
 pub mod completeness;
 pub mod envelope;
 pub mod evidence;
+pub mod grant;
 pub mod purpose;
 
 pub use acknowledgement::{Acknowledgement, AcknowledgementBatch};
@@ -16,4 +17,5 @@ pub use cause::Cause;
 pub use completeness::{Completeness, SourceLine, SourceOutcome};
 pub use envelope::Envelope;
 pub use evidence::{Evidence, Relationship};
+pub use grant::BreakGlassGrant;
 pub use purpose::Purpose;

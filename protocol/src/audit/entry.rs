@@ -68,6 +68,8 @@ pub struct CellDecision {
     pub category: Category,
     /// The labels those records carry.
     pub labels: Labels,
+    /// Whether those records were sent to the asking organisation, or are of its own referral or meeting.
+    pub sent: bool,
     /// `none`, `summary`, `essential` or `full`.
     pub access: String,
 }
@@ -123,6 +125,12 @@ pub struct AuditEntry {
     pub objection: Option<String>,
     /// Whether the patient's death was recorded.
     pub deceased: bool,
+    /// Id of the break-glass grant.
+    pub grant: Option<QueryId>,
+    /// Categories of that grant.
+    pub granted: Vec<Category>,
+    /// Number of the governance case.
+    pub case_number: Option<String>,
     /// What was decided, cell by cell.
     pub cells: Vec<CellDecision>,
     /// Salt of the commitment to the cause that the answer carries.
@@ -160,6 +168,9 @@ impl AuditEntry {
             bytes: 0,
             objection: None,
             deceased: false,
+            grant: None,
+            granted: Vec::new(),
+            case_number: None,
             cells: Vec::new(),
             commitment_salt: None,
             detail: None,

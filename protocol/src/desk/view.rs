@@ -27,6 +27,10 @@ pub struct View {
     pub finished: bool,
     /// Whose desk asked.
     pub asker: OdsCode,
+    /// That organisation's name.
+    pub asker_name: String,
+    /// Name of the person who asked, as in their credential.
+    pub requester: String,
     /// The asker's staff group.
     pub group: StaffGroup,
     /// Why it was asked.
@@ -49,6 +53,11 @@ pub struct View {
     pub absences: Vec<Absence>,
     /// Categories closed to the asker's role, from the access table alone, so it tells nothing about the patient.
     pub role_cannot_see: Vec<Category>,
+    /// Kinds of record that only break-glass would open to the role (`mental-health detail`, `sensitive`, `sealed by the
+    /// patient`), from the access table alone: said whether or not anything exists.
+    pub may_exist: Vec<String>,
+    /// When this person last looked at this patient, by the own node's log; only where `--new` asked for it.
+    pub last_look: Option<Moment>,
     /// What the reader must be told.
     pub warnings: Vec<Notice>,
     /// Counts of what is not listed.
@@ -252,6 +261,10 @@ pub struct Row {
     pub signature: String,
     /// When it was retrieved.
     pub retrieved_at: Moment,
+    /// When its holder took it in.
+    pub taken_in: Moment,
+    /// Whether its holder took it in after the person's last look; `false` unless `--new` asked for it.
+    pub new: bool,
     /// What the reader must know about this row.
     pub notes: Vec<String>,
 }

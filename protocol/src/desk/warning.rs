@@ -84,6 +84,36 @@ warnings! {
     Unreadable = "CW-H027" "An entry could not be read. Ask its source.",
     /// Entries outside the dates asked for.
     OutsidePeriod = "CW-H028" "Entries outside the dates asked for are not listed.",
+    /// Kinds of record that only break-glass opens to the role, from the access table alone.
+    MayExist = "CW-H029" "Records that only break-glass opens may exist. This is said of every patient.",
+    /// A medicine is hidden by the guardian's signed exception.
+    MedicineNotShown = "CW-H030" "MEDICINE NOT SHOWN, may interact: ring the duty contact.",
+    /// The number asked for was replaced by another, or replaced one.
+    NumberReplaced = "CW-H031" "The NHS number was replaced. Records under both numbers were asked for.",
+    /// The own node holds another person of that name and birth date.
+    Namesake = "CW-H032" "Another person of the same name and birth date is known here. Check the NHS number.",
+    /// A source shares nothing.
+    NothingShareable = "CW-H033" "A source shares nothing about this person with you. That does NOT mean that it holds nothing.",
+    /// An answer was cut at the asker's budget.
+    AnswerCut = "CW-H034" "A source sent only part of what it would: its answer is longer than one view takes.",
+    /// Medicine or allergy without a code.
+    Uncoded = "CW-H035" "A medicine or allergy has no code. It is shown in its own words and may not be compared with the others.",
+    /// A code and the words beside it mean different things.
+    CodeAgainstWords = "CW-H036" "A code and its words do not agree. Both are shown: check with the source.",
+    /// A date that cannot be right.
+    ImplausibleDate = "CW-H037" "An entry is dated in the future or before birth. Its date may be wrong.",
+    /// The view rests on nothing but the asker's word.
+    SelfClaimed = "CW-H038" "This view rests on your word alone. Both organisations are alerted.",
+    /// Opened by break-glass.
+    BreakGlass = "CW-H039" "Opened by break-glass. Both organisations' privacy officers are alerted and a review is open.",
+    /// Safeguarding is recorded and the role reads codes and dates only.
+    Safeguarding = "CW-H040" "Safeguarding is recorded that your role does not read in full: ring the contact shown.",
+    /// A code that is no longer in use.
+    RetiredCode = "CW-H041" "An entry carries a code that is no longer in use. Read its words.",
+    /// One test in two units.
+    UnitsDiffer = "CW-H042" "Results of one test are given in different units. Do not compare the bare numbers.",
+    /// A source does not say up to when its data is complete.
+    CurrencyUnknown = "CW-H043" "A source does not say how current its data is.",
 }
 
 #[cfg(test)]

@@ -84,6 +84,9 @@ pub struct StaffCredential {
     pub scopes: Vec<Scope>,
     /// The person's own key (`cnf`, RFC 8747): signs queries and is the PeerId of their command line.
     pub key: NodeKey,
+    /// The person's second key, under a passphrase of its own: signs break-glass grants and nothing else. `None` for people whose
+    /// group may not break glass.
+    pub step_up: Option<NodeKey>,
     /// First instant of validity.
     pub not_before: Timestamp,
     /// First instant at which it no longer holds.

@@ -160,7 +160,8 @@ impl PolicyBundle {
         Self::assemble(text, &schema()?, read(text)?)
     }
 
-    fn assemble(text: &str, schema: &Schema, linted: Linted) -> Result<Self, BundleError> {
+    /// A bundle of policies that were read before; the text is only what the digest is of.
+    pub(super) fn assemble(text: &str, schema: &Schema, linted: Linted) -> Result<Self, BundleError> {
         let actions = schema.action_entities().map_err(|e| BundleError::Actions(Box::new(e)))?;
         let mut questions = HashMap::new();
         for Asked { verb, name, action, resource } in Verb::questions().map_err(BundleError::Words)? {

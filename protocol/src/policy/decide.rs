@@ -7,10 +7,10 @@ use cedar_policy::{AuthorizationError, Context, Decision as Verdict, Request};
 use crate::identity::StaffGroup;
 use crate::policy::bundle::PolicyBundle;
 use crate::policy::decision::{Access, Basis, Decision};
-use crate::policy::situation::{Asker, Cell, DecisionKey, Objection, Situation};
+use crate::policy::situation::{Asker, Cell, DecisionKey, Situation};
 use crate::policy::words::Verb;
-use crate::query::{Purpose, Relationship};
-use crate::record::{Category, Labels};
+use crate::query::Purpose;
+use crate::record::{Category, Label, Labels};
 
 /// What Cedar said to one question.
 #[derive(Clone)]
@@ -87,27 +87,42 @@ impl PolicyBundle {
     /// case number: "your role cannot see" without a word about any patient. What is for the own organisation only counts as seen.
     #[must_use]
     pub fn may_see(&self, group: StaffGroup, purpose: Purpose, category: Category) -> Access {
-        let mut key = DecisionKey {
-            group,
-            organisation: None,
-            own: false,
-            purpose,
-            relationships: Relationship::ALL.into_iter().collect(),
-            objection: Objection::None,
-            deceased: false,
-            last_treating: false,
-            grant: true,
-            granted: true,
-            case_number: true,
-            rows: Cell::new(category, Labels::NONE).rows(),
-            sent: false,
+        let mut key = DecisionKey::with_everything(group, purpose, Cell::new(category, Labels::NONE));
+        let elsewhere = self.decide_key(&key).access;
+        key.own = true;
+        elsewhere.max(self.decide_key(&key).access)
+    }
+
+    /// As [`PolicyBundle::may_see`], of a record that was sent to the asker's organisation: an O cell is open then.
+    #[must_use]
+    pub fn may_see_when_sent(&self, group: StaffGroup, purpose: Purpose, category: Category) -> Access {
+        let sent = Cell { sent_to_asker: true, ..Cell::new(category, Labels::NONE) };
+        self.decide_key(&DecisionKey::with_everything(group, purpose, sent))
+            .access
+            .max(self.may_see(group, purpose, category))
+    }
+
+    /// Kinds of labelled record that a break-glass grant opens to the group's column of the table and this purpose does not: the B
+    /// cells, which are said to "may exist" of every patient.
+    #[must_use]
+    pub fn may_exist(&self, group: StaffGroup, purpose: Purpose) -> Vec<&'static str> {
+        let kinds = [
+            (Label::Psy, "mental-health detail"),
+            (Label::Hiv, "sensitive records"),
+            (Label::Sealed, "records sealed by the patient"),
+        ];
+        let level = |label: Label, purpose: Purpose| {
+            // Problems: a row that every group with a B cell reads in full when it has no label.
+            let cell = Cell::new(Category::Problems, Labels::NONE.with(label));
+            let key = DecisionKey::with_everything(group, purpose, cell);
+            let context = self.words.context(&key)?;
+            match self.level(&key.rows, group, &context) {
+                Ok(Level::Permitted(access, _)) => Some(access),
+                Ok(Level::Closed(_)) | Err(_) => None,
+            }
         };
-        let mut decision = self.decide_key(&key);
-        if decision.basis == Basis::OwnOrganisationOnly {
-            key.own = true;
-            decision = self.decide_key(&key);
-        }
-        decision.access
+        let only_by_grant = |label: Label| level(label, Purpose::Btg) > level(label, purpose);
+        kinds.into_iter().filter(|(label, _)| only_by_grant(*label)).map(|(_, kind)| kind).collect()
     }
 
     /// May they use the purpose? Must somebody look at it? Does it open the record? How much of it do all rows permit?

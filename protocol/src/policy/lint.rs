@@ -13,6 +13,7 @@ use crate::policy::decision::Basis;
 pub(super) const ID_MAX: usize = 128;
 
 /// The policies under their own names, and what was learnt while reading them.
+#[derive(Clone)]
 pub(super) struct Linted {
     /// In the order of the text; each policy's id is its `@id`.
     pub(super) policies: Vec<Policy>,

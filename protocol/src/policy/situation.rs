@@ -81,6 +81,28 @@ pub struct DecisionKey {
     pub(super) sent: bool,
 }
 
+impl DecisionKey {
+    /// Another organisation's asker of this group with every relationship, a grant and a case number, so that only the table, the
+    /// purpose and the labels are left to say no.
+    pub(super) fn with_everything(group: StaffGroup, purpose: Purpose, cell: Cell) -> Self {
+        Self {
+            group,
+            organisation: None,
+            own: false,
+            purpose,
+            relationships: Relationship::ALL.into_iter().collect(),
+            objection: Objection::None,
+            deceased: false,
+            last_treating: false,
+            grant: true,
+            granted: true,
+            case_number: true,
+            rows: cell.rows(),
+            sent: cell.sent_to_asker,
+        }
+    }
+}
+
 impl Situation {
     /// Somebody asks for this purpose, and nothing else is known: no relationship, no objection, no grant.
     #[must_use]

@@ -73,6 +73,10 @@ pub struct AnswerHeader {
     pub commitment: Digest,
     /// Up to when the holder's feed is complete.
     pub data_to: Option<Timestamp>,
+    /// How often that feed should bring something, in seconds, where the holder says so.
+    pub feed_interval: Option<u32>,
+    /// Medicines held and open to this asker by policy, but hidden by a signed exception of the holder's Caldicott guardian.
+    pub medicines_not_shown: u32,
     /// Manifest version the decision was made under.
     pub manifest_version: u64,
     /// Age of that manifest's newest beacon in seconds, when one was seen.
@@ -138,35 +142,40 @@ pub struct CreditFrame {
     pub bytes: u32,
 }
 
-/// What stands before each body in the chunks: category, form, and the body's length as a big-endian 32-bit number.
+/// What stands before each body in the chunks: category, form, when the holder took the record in (big-endian 64-bit
+/// milliseconds), and the body's length as a big-endian 32-bit number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordHead {
     /// Category that was decided.
     pub category: Category,
     /// Form that was granted.
     pub form: Form,
+    /// When the holder took the record in.
+    pub taken_in: Timestamp,
     /// Bytes of the body.
     pub len: u32,
 }
 
 impl RecordHead {
     /// Length on the wire.
-    pub const LEN: usize = 6;
+    pub const LEN: usize = 14;
 
     /// As on the wire.
     #[must_use]
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let [a, b, c, d] = self.len.to_be_bytes();
-        [self.category.code(), self.form.code(), a, b, c, d]
+        let [i, j, k, l, m, n, o, p] = self.taken_in.0.to_be_bytes();
+        [self.category.code(), self.form.code(), i, j, k, l, m, n, o, p, a, b, c, d]
     }
 
-    /// Reads the six bytes; `None` for an unknown category or form.
+    /// Reads the fourteen bytes; `None` for an unknown category or form.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Option<Self> {
-        let [category, form, a, b, c, d] = bytes;
+        let [category, form, i, j, k, l, m, n, o, p, a, b, c, d] = bytes;
         Some(Self {
             category: Category::from_code(category)?,
             form: Form::from_code(form)?,
+            taken_in: Timestamp(i64::from_be_bytes([i, j, k, l, m, n, o, p])),
             len: u32::from_be_bytes([a, b, c, d]),
         })
     }

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, NetworkId, NhsNumber, OdsCode, QueryId};
-use crate::query::Purpose;
+use crate::query::{BreakGlassGrant, Purpose};
 use crate::record::Category;
-use crate::signed::Document;
+use crate::signed::{Document, Signed};
 use crate::time::{Date, Timestamp};
 
 /// Who is asked about. Every part must fit at the holder: a valid number is not the right person.
@@ -19,6 +19,9 @@ pub struct Patient {
     pub family: String,
     /// Postcode, which can corroborate.
     pub postcode: Option<String>,
+    /// Other numbers of the same person, which replaced this one or were replaced by it (FHIR `Patient.link`), at most
+    /// [`crate::limits::OTHER_NUMBERS_MAX`]; a record under one of them is this person's if birth date and name fit as well.
+    pub other_numbers: Vec<NhsNumber>,
 }
 
 impl std::fmt::Debug for Patient {
@@ -59,6 +62,10 @@ pub struct Query {
     pub reason: Option<String>,
     /// SHA-256 of the free-text reason, which stays in the asker's own log.
     pub reason_text: Option<Digest>,
+    /// Number of the governance case (subject access, audit review) for which clinical content is read.
+    pub case_number: Option<String>,
+    /// What opens B cells, where the purpose is BTG.
+    pub grant: Option<Signed<BreakGlassGrant>>,
     /// When it was signed.
     pub asked_at: Timestamp,
     /// When it stops being answered; at most [`crate::limits::QUERY_LIFE`] later.
@@ -67,6 +74,13 @@ pub struct Query {
 
 impl Document for Query {
     const CONTEXT: &'static str = "careweave query 1";
+}
+
+impl Patient {
+    /// The number asked for, then the others.
+    pub fn numbers(&self) -> impl Iterator<Item = NhsNumber> {
+        std::iter::once(self.nhs_number).chain(self.other_numbers.iter().copied())
+    }
 }
 
 impl Query {

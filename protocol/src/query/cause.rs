@@ -71,6 +71,12 @@ pub enum Cause {
     LogRollback,
     /// The holder cannot make its log durable, so it does not answer.
     LogUnavailable,
+    /// The break-glass grant does not verify, is for somebody else, or is over.
+    GrantInvalid,
+    /// What tied the asker to the patient ended while the view was under way; only the own node says so.
+    RelationshipEnded,
+    /// A review is never closed by the person it is about; only the own node says so.
+    OwnReview,
     /// The request does not follow the protocol.
     Malformed,
 }
@@ -127,6 +133,9 @@ impl fmt::Display for Cause {
             Self::QuotaExceeded => f.write_str("QUOTA_EXCEEDED"),
             Self::LogRollback => f.write_str("LOG_ROLLBACK"),
             Self::LogUnavailable => f.write_str("LOG_UNAVAILABLE"),
+            Self::GrantInvalid => f.write_str("GRANT_INVALID"),
+            Self::RelationshipEnded => f.write_str("RELATIONSHIP_ENDED"),
+            Self::OwnReview => f.write_str("OWN_REVIEW"),
             Self::Malformed => f.write_str("MALFORMED"),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::Digest;
+use crate::id::{Digest, OdsCode};
 use crate::record::{Category, Coding, Form, Labels};
 use crate::time::Timestamp;
 
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct FormHash {
     /// Which form.
     pub form: Form,
-    /// [`crate::record::merkle::leaf`] of category, form and body.
+    /// [`crate::record::merkle::leaf`] of category, form, [`Header::imported`] and body.
     pub leaf: Digest,
     /// Bytes of the body (zstd frame).
     pub bytes: u32,
@@ -40,6 +40,8 @@ pub struct Header {
     pub until: Option<Timestamp>,
     /// Codes that choosing needs, at most [`crate::limits::CODES_MAX`].
     pub codes: Vec<Coding>,
+    /// Organisations it was sent to, or of whose referral or meeting it is (the O cells of the access table).
+    pub sent_to: Vec<OdsCode>,
     /// When the store took it.
     pub imported: Timestamp,
     /// The forms there are.

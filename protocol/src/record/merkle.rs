@@ -1,14 +1,16 @@
 //! The hash tree over the records of one answer: RFC 6962 §2.1 over leaves that the store made at import.
 //!
-//! A leaf commits to category, form and body, so a record cannot be shown in another category than the one that was decided.
+//! A leaf commits to category, form, time of taking in and body, so a record cannot be shown in another category than the one that
+//! was decided, nor old news as new.
 
 use crate::id::Digest;
 use crate::record::{Category, Form};
+use crate::time::Timestamp;
 
 /// The leaf of one stored form.
 #[must_use]
-pub fn leaf(category: Category, form: Form, body: &[u8]) -> Digest {
-    Digest::of(&[&[0x00, category.code(), form.code()], body])
+pub fn leaf(category: Category, form: Form, taken_in: Timestamp, body: &[u8]) -> Digest {
+    Digest::of(&[&[0x00, category.code(), form.code()], &taken_in.0.to_be_bytes(), body])
 }
 
 /// The root over the leaves, in the order in which the records are sent; of nothing, the hash of nothing.
@@ -31,13 +33,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_count_category_and_form_all_change_the_root() {
-        let a = leaf(Category::Problems, Form::Full, b"a");
-        let b = leaf(Category::Problems, Form::Full, b"b");
+    fn order_count_category_form_and_time_all_change_the_root() {
+        let at = Timestamp(7);
+        let a = leaf(Category::Problems, Form::Full, at, b"a");
+        let b = leaf(Category::Problems, Form::Full, at, b"b");
         assert_ne!(root(&[a, b]), root(&[b, a]));
         assert_ne!(root(&[a]), root(&[a, a]));
-        assert_ne!(a, leaf(Category::Letters, Form::Full, b"a"));
-        assert_ne!(a, leaf(Category::Problems, Form::Summary, b"a"));
+        assert_ne!(a, leaf(Category::Letters, Form::Full, at, b"a"));
+        assert_ne!(a, leaf(Category::Problems, Form::Summary, at, b"a"));
+        assert_ne!(a, leaf(Category::Problems, Form::Full, Timestamp(8), b"a"));
     }
 
     #[test]

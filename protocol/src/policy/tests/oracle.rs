@@ -1,7 +1,7 @@
 //! The rules a second time, from the words of the design vocabulary: the table as it stands there, and plain code for the sentences
 //! around it. Shares nothing with the policies but the types.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::StaffGroup;
 use crate::policy::{Access, Basis, Objection};
@@ -31,6 +31,8 @@ const TABLE: &str = "
 | legally restricted, or sealed even in emergency | – | – | – | – | – | – | – | – | – | – |
 | redbag | A | A | A | A | A | A | A | S | – | – |
 ";
+
+const LABEL_ROWS: [&str; 3] = ["mhdetail", "sensitive", "sealed by the patient"];
 
 const PURPOSES: &str = "
 TREAT: GP HOS PSY RN MHN AHP PHA PAR CHN CHS CHC SW
@@ -63,8 +65,21 @@ pub(super) struct Case {
     pub(super) sent: bool,
 }
 
-/// The table, read once.
+/// B cells a second time, by who reads which kind only under a grant.
+const ONLY_BY_GRANT: &str = "
+mental-health detail: RN AHP CHN CHS PAR
+sensitive records: GP HOS PSY RN MHN AHP PAR
+records sealed by the patient: GP HOS PSY RN MHN AHP PAR
+";
+
+/// The table and the purposes, read once.
 pub(super) struct Oracle {
+    letters: BTreeMap<(StaffGroup, &'static str), char>,
+    purposes: BTreeSet<(StaffGroup, Purpose)>,
+}
+
+/// The table as it stands.
+struct Table {
     columns: Vec<String>,
     rows: Vec<(Vec<String>, Vec<String>)>,
 }
@@ -83,13 +98,38 @@ impl Oracle {
             })
             .collect();
         assert_eq!(rows.len(), 19);
-        Self { columns, rows }
+        let table = Table { columns, rows };
+        // Neither is in the table: what is `other` is told apart below, and `experience` is never part of a view.
+        let names = Category::ALL.iter().map(|c| c.as_str()).filter(|name| *name != "experience");
+        let names: Vec<_> = names.chain(LABEL_ROWS).collect();
+        let letters = StaffGroup::ALL.into_iter().flat_map(|group| names.iter().map(move |row| (group, *row)));
+        let purposes = StaffGroup::ALL.into_iter().flat_map(|group| Purpose::ALL.map(|purpose| (group, purpose)));
+        Self {
+            letters: letters.map(|(group, row)| ((group, row), table.letter(group, row))).collect(),
+            purposes: purposes.filter(|(group, purpose)| may_use(*group, *purpose)).collect(),
+        }
+    }
+
+    /// Kinds of record that may exist behind a grant for this group.
+    pub(super) fn may_exist(group: StaffGroup) -> Vec<&'static str> {
+        let kinds = ONLY_BY_GRANT.lines().filter_map(|line| line.split_once(": "));
+        kinds.filter(|(_, groups)| groups.split(' ').any(|g| g == group.as_str())).map(|(kind, _)| kind).collect()
+    }
+
+    /// What stands in the table for this group and row.
+    pub(super) fn letter(&self, group: StaffGroup, row: &'static str) -> char {
+        self.letters[&(group, row)]
+    }
+
+    /// Whether the group may use the purpose.
+    pub(super) fn may_use(&self, group: StaffGroup, purpose: Purpose) -> bool {
+        self.purposes.contains(&(group, purpose))
     }
 
     /// Access, why, and whether it alerts.
     pub(super) fn expect(&self, case: &Case) -> (Access, Basis, bool) {
         use Purpose::{Btg, Caremgt, Coc, Etreat, Hcompl, Hoperat, Hqualimp, Hresch, Hsysadmin, Patrqt, Treat};
-        if !may_use(case.group, case.purpose) {
+        if !self.may_use(case.group, case.purpose) {
             return (Access::None, Basis::PurposeNotGranted, false);
         }
         let evidence = case.own || case.related.iter().any(|r| *r != Relationship::SelfClaimed);
@@ -149,7 +189,8 @@ impl Oracle {
         let labels =
             case.labels.iter().filter(|l| !(case.category == Category::Safeguarding && *l == Label::Restricted));
         if case.group == StaffGroup::Ig {
-            return ('A', labels.map(|_| if case.own { 'A' } else { '–' }).collect());
+            let safeguarding = case.category == Category::Safeguarding && !case.own;
+            return (if safeguarding { '–' } else { 'A' }, labels.map(|_| if case.own { 'A' } else { '–' }).collect());
         }
         let labels = labels.map(|label| match label {
             Label::Psy => self.letter(case.group, "mhdetail"),
@@ -158,8 +199,10 @@ impl Oracle {
         });
         (self.letter(case.group, case.category.as_str()), labels.collect())
     }
+}
 
-    /// What stands in the table.
+impl Table {
+    /// What stands in the table, or in the words around it.
     fn letter(&self, group: StaffGroup, row: &str) -> char {
         use StaffGroup::{Ahp, Chc, Chn, Chs, Fac, Gp, Hos, Ig, It, Mhn, Nav, Par, Pha, Psy, Ra, Rn, Sw, Vol};
         if row == "other" {
