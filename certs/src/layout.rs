@@ -42,6 +42,8 @@ pub const ENROLMENT_REQUEST: &str = "enrolment-request.cbor";
 pub const PROFILE_CONFIG: &str = "profile.toml";
 /// The person's key under a passphrase. Private.
 pub const STAFF_KEY: &str = "staff.key";
+/// The person's step-up key, under a passphrase of its own. Private; absent for people who will never break glass.
+pub const STEP_UP_KEY: &str = "step-up.key";
 /// The request the person hands to their employer: `Signed<StaffRequest>`.
 pub const STAFF_REQUEST: &str = "staff-request.cbor";
 /// The person's `Signed<StaffCredential>`. Private.

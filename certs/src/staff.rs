@@ -24,6 +24,18 @@ pub struct StaffRequest {
     pub name: String,
     /// The person's own key.
     pub key: NodeKey,
+    /// Proof that they hold a step-up key as well; `None` for people who will never break glass.
+    pub step_up: Option<Signed<StepUpRequest>>,
+}
+
+/// Proof that whoever holds one key holds the other too, signed with the step-up key. It names the person's own key, so nobody can
+/// hand it in as theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepUpRequest {
+    /// The person's own key.
+    pub key: NodeKey,
+    /// The step-up key.
+    pub step_up: NodeKey,
 }
 
 /// What the employer vouches for.
@@ -39,6 +51,8 @@ pub struct StaffGrant {
     pub training_expires: Date,
     /// What the desk allows beside views.
     pub scopes: Vec<DeskScope>,
+    /// Whether the policy lets the group break glass: only then does the credential name the step-up key.
+    pub break_glass: bool,
     /// How long, at most 30 days.
     pub life: Duration,
 }
@@ -76,6 +90,9 @@ pub enum StaffError {
     /// The network name that stands for "none yet" does not parse; no request causes this.
     #[error("the request cannot be read")]
     Scope,
+    /// The step-up key is the person's own key again, or was proved for another person's.
+    #[error("the request's step-up key does not belong to it")]
+    StepUp,
     /// A text is empty or too long.
     #[error("{0} is empty or longer than {TEXT_MAX} bytes")]
     Text(&'static str),
@@ -90,27 +107,56 @@ impl Document for StaffRequest {
     const CONTEXT: &'static str = "careweave staff request 1";
 }
 
+impl Document for StepUpRequest {
+    const CONTEXT: &'static str = "careweave step-up request 1";
+}
+
 impl StaffRequest {
-    /// Signs a request with the person's Ed25519 key.
+    /// Signs a request with the person's Ed25519 key, and the proof inside it with their step-up key where they have one.
     ///
     /// # Errors
-    /// When a text is too long, or the key is not Ed25519 or cannot sign.
-    pub fn create(person: PersonId, name: &str, key: &dyn Signer) -> Result<Signed<Self>, StaffError> {
+    /// When a text is too long, or a key is not Ed25519 or cannot sign.
+    pub fn create(
+        person: PersonId,
+        name: &str,
+        key: &dyn Signer,
+        step_up: Option<&dyn Signer>,
+    ) -> Result<Signed<Self>, StaffError> {
         check_text("name", name)?;
+        let network = request_network()?;
         let node = key.public_key().node_key().ok_or(SignedError::Algorithm)?;
-        let request = Self { person, name: name.to_owned(), key: node };
-        Ok(Signed::sign(&request, Scope::network(&request_network()?), key)?.into_signed())
+        let prove = |second: &dyn Signer| {
+            let step_up = second.public_key().node_key().ok_or(SignedError::Algorithm)?;
+            let claim = StepUpRequest { key: node, step_up };
+            Ok::<_, SignedError>(Signed::sign(&claim, Scope::network(&network), second)?.into_signed())
+        };
+        let step_up = step_up.map(prove).transpose()?;
+        let request = Self { person, name: name.to_owned(), key: node, step_up };
+        Ok(Signed::sign(&request, Scope::network(&network), key)?.into_signed())
     }
 
-    /// Verifies a request under the key it is about.
+    /// Verifies a request under the key it is about, and the step-up key it brings under that one.
     ///
     /// # Errors
-    /// When whoever made it does not hold the key.
+    /// When whoever made it does not hold both keys.
     pub fn verify(signed: &Signed<Self>) -> Result<Verified<Self>, StaffError> {
         let key = PublicKey::from(signed.unverified()?.key);
         let verified = signed.verify(Scope::network(&request_network()?), &key)?;
         check_text("name", &verified.get().name)?;
+        verified.get().step_up_key()?;
         Ok(verified)
+    }
+
+    /// The step-up key, proved.
+    ///
+    /// # Errors
+    /// When whoever made the request does not hold it, or it is no second key of the same person.
+    pub fn step_up_key(&self) -> Result<Option<NodeKey>, StaffError> {
+        let Some(signed) = &self.step_up else { return Ok(None) };
+        let key = PublicKey::from(signed.unverified()?.step_up);
+        let claim = signed.verify(Scope::network(&request_network()?), &key)?.into_inner();
+        let second = claim.key == self.key && claim.step_up != self.key;
+        if second { Ok(Some(claim.step_up)) } else { Err(StaffError::StepUp) }
     }
 }
 
@@ -142,6 +188,7 @@ pub fn issue(
         training_expires: grant.training_expires,
         scopes,
         key: request.key,
+        step_up: if grant.break_glass { request.step_up_key()? } else { None },
         not_before: now.before(BACK_DATING),
         not_after: now.after(grant.life.min(CREDENTIAL_LIFE)),
     };

@@ -12,7 +12,7 @@ use crate::fixture::{Network, Organisation};
 use crate::keystore::Algorithm;
 use crate::keystore::tests::key;
 use crate::manifest::{BeaconKey, SUSPENSION_LIFE, Suspension, SuspensionTarget};
-use crate::staff::{Register, StaffGrant, StaffRequest};
+use crate::staff::{Register, StaffError, StaffGrant, StaffRequest, StepUpRequest};
 use crate::{binding, revocation, staff};
 
 mod notices;
@@ -32,6 +32,7 @@ fn grant(training_expires: Date) -> StaffGrant {
         registration: Some("GMC 0000000".to_owned()),
         training_expires,
         scopes: Vec::new(),
+        break_glass: true,
         life: CREDENTIAL_LIFE,
     }
 }
@@ -42,7 +43,7 @@ fn credential(
     training: Date,
 ) -> Verified<careweave_protocol::identity::StaffCredential> {
     let person = key(Algorithm::Ed25519);
-    let request = StaffRequest::create("p1".parse().unwrap(), "Dr One", &person).unwrap();
+    let request = StaffRequest::create("p1".parse().unwrap(), "Dr One", &person, None).unwrap();
     let request = StaffRequest::verify(&request).unwrap();
     staff::issue(&network.id, &organisation.ods, &request, &grant(training), &organisation.key, network.now).unwrap()
 }
@@ -191,12 +192,43 @@ fn a_revoked_credential_stays_revoked_under_the_twin_of_its_signature() {
 #[test]
 fn a_request_proves_its_key() {
     let (person, other) = (key(Algorithm::Ed25519), key(Algorithm::Ed25519));
-    let request = StaffRequest::create("p1".parse().unwrap(), "Dr One", &person).unwrap();
+    let request = StaffRequest::create("p1".parse().unwrap(), "Dr One", &person, None).unwrap();
     let mut claim = StaffRequest::verify(&request).unwrap().into_inner();
     claim.key = other.public_key().node_key().unwrap();
     let forged = Signed::sign(&claim, Scope::network(&"staff-request".parse().unwrap()), &person).unwrap();
     assert!(StaffRequest::verify(forged.signed()).is_err());
-    assert!(StaffRequest::create("p1".parse().unwrap(), "x", &key(Algorithm::P256)).is_err());
+    assert!(StaffRequest::create("p1".parse().unwrap(), "x", &key(Algorithm::P256), None).is_err());
+}
+
+#[test]
+fn a_step_up_key_is_proved_in_the_request_and_named_only_where_the_group_may_break_glass() {
+    let network = Network::new(&["R9A"]);
+    let r9a = &network.organisations[0];
+    let (person, second, other) = (key(Algorithm::Ed25519), key(Algorithm::Ed25519), key(Algorithm::Ed25519));
+    let id = || "p1".parse().unwrap();
+    let request = StaffRequest::create(id(), "Dr One", &person, Some(&second)).unwrap();
+    let request = StaffRequest::verify(&request).unwrap();
+    let issued = |break_glass| {
+        let grant = StaffGrant { break_glass, ..grant(far()) };
+        staff::issue(&network.id, &r9a.ods, &request, &grant, &r9a.key, network.now).unwrap().into_inner().step_up
+    };
+    assert_eq!(issued(true), second.public_key().node_key());
+    assert_eq!(issued(true), issued(true), "issued again it stays");
+    assert_eq!(issued(false), None);
+
+    // Proved for another person's key; no second key at all; a key that nobody proved.
+    let lifted = StaffRequest::create(id(), "Dr Two", &other, None).unwrap();
+    let mut claim = StaffRequest::verify(&lifted).unwrap().into_inner();
+    claim.step_up.clone_from(&request.get().step_up);
+    let scope = "staff-request".parse().unwrap();
+    let forged = Signed::sign(&claim, Scope::network(&scope), &other).unwrap();
+    assert!(matches!(StaffRequest::verify(forged.signed()), Err(StaffError::StepUp)));
+    let same = StaffRequest::create(id(), "Dr One", &person, Some(&person)).unwrap();
+    assert!(matches!(StaffRequest::verify(&same), Err(StaffError::StepUp)));
+    let unheld = StepUpRequest { key: claim.key, step_up: second.public_key().node_key().unwrap() };
+    claim.step_up = Some(Signed::sign(&unheld, Scope::network(&scope), &other).unwrap().into_signed());
+    let forged = Signed::sign(&claim, Scope::network(&scope), &other).unwrap();
+    assert!(matches!(StaffRequest::verify(forged.signed()), Err(StaffError::Signed(_))));
 }
 
 #[test]
