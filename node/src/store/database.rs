@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::seal::{KeyEncryptionKey, SealError, StoreKeys};
 
 /// Version of the layout below; a store of another version is refused, not guessed at.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 const LAYOUT_KEY: &[u8] = b"layout";
 const CANARY_KEY: &[u8] = b"key check";
 const CANARY: &[u8] = b"careweave";
@@ -37,6 +37,10 @@ pub enum Family {
     Keys,
     /// Blinded NHS number → patient keys.
     Numbers,
+    /// Blinded number or Patient → keys of patients whose records link to it.
+    Links,
+    /// Blinded family name and birth date → patient keys.
+    Namesakes,
     /// Patient key → sealed demographics and flags.
     Patients,
     /// Patient key ‖ category ‖ reversed date ‖ blinded id → sealed header.
@@ -45,6 +49,8 @@ pub enum Family {
     Forms,
     /// Blinded reference (type/id, identifier, full URL) → sealed place of the record.
     References,
+    /// Blinded record and owner → sealed organisations it was sent to; blinded referral → sealed list of what it carries.
+    Sent,
     /// Blinded reference waited for ‖ number → sealed entry whose patient has not arrived.
     Parked,
     /// Leaf index, big-endian → sealed audit details.
@@ -63,18 +69,27 @@ pub enum Family {
     Outbox,
     /// Query id ‖ holder → sealed receipt.
     Receipts,
+    /// Review id → sealed review.
+    Reviews,
+    /// Patient key ‖ number of the stay → sealed stay at this home.
+    Residents,
+    /// Patient key ‖ blinded id of a record → sealed exception that hides it.
+    Exceptions,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Meta,
         Self::Keys,
         Self::Numbers,
+        Self::Links,
+        Self::Namesakes,
         Self::Patients,
         Self::Index,
         Self::Forms,
         Self::References,
+        Self::Sent,
         Self::Parked,
         Self::Audit,
         Self::AuditPatient,
@@ -84,6 +99,9 @@ impl Family {
         Self::Nonces,
         Self::Outbox,
         Self::Receipts,
+        Self::Reviews,
+        Self::Residents,
+        Self::Exceptions,
     ];
 
     /// Name in RocksDB.
@@ -93,10 +111,13 @@ impl Family {
             Self::Meta => "meta",
             Self::Keys => "keys",
             Self::Numbers => "numbers",
+            Self::Links => "links",
+            Self::Namesakes => "namesakes",
             Self::Patients => "patients",
             Self::Index => "index",
             Self::Forms => "forms",
             Self::References => "references",
+            Self::Sent => "sent",
             Self::Parked => "parked",
             Self::Audit => "audit",
             Self::AuditPatient => "audit-patient",
@@ -106,6 +127,9 @@ impl Family {
             Self::Nonces => "nonces",
             Self::Outbox => "outbox",
             Self::Receipts => "receipts",
+            Self::Reviews => "reviews",
+            Self::Residents => "residents",
+            Self::Exceptions => "exceptions",
         }
     }
 }

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::element::{codings, identifiers, items, text};
 
-/// Code system of the kind of an episode: `residency` in `EpisodeOfCare.type` or `Encounter.type` means the patient lives there.
+/// Code system of the kind of an episode: `residency` in `EpisodeOfCare.type` or `Encounter.type` means the patient lives there, `meeting`
+/// in `Encounter.type` that it was a meeting about the patient.
 pub const EPISODE_KIND: &str = "https://careweave.example/fhir/CodeSystem/episode-kind";
 
 /// The id under which this holder knows the resource: its own, else its first identifier's hash, else the `urn:uuid` of its
@@ -81,11 +82,12 @@ pub(super) fn reversed(from: Option<Timestamp>) -> u64 {
     from.map_or(0, |t| !(t.0.cast_unsigned() ^ (1 << 63)))
 }
 
-/// The codes choosing needs: the kind of an episode and a request's receiver first, then what the resource says it is.
+/// The codes choosing needs: the organisation whose stay, episode, referral or team it is and the kind of an episode first, then what the
+/// resource says it is.
 #[must_use]
-pub(super) fn codes(resource: &Value, receiver: Option<&OdsCode>) -> Vec<Coding> {
+pub(super) fn codes(resource: &Value, party: Option<&OdsCode>) -> Vec<Coding> {
     let mut found: Vec<Coding> = Vec::new();
-    found.extend(receiver.map(|ods| Coding { system: ODS.to_owned(), code: ods.as_str().to_owned(), display: None }));
+    found.extend(party.map(|ods| Coding { system: ODS.to_owned(), code: ods.as_str().to_owned(), display: None }));
     let said = || CODED.iter().flat_map(|name| codings(resource, name)).chain(medication(resource));
     let (kinds, others): (Vec<_>, Vec<_>) = said().partition(|(system, _, _)| *system == EPISODE_KIND);
     for (system, code, display) in kinds.into_iter().chain(others) {

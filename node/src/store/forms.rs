@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::classify::Class;
 use super::element::{codings, each, items, text};
+use super::required::complete;
 use super::strip::{Whereabouts, strip};
 
 /// Extension on a summary whose original has no code: `valueBoolean` true. The text that stands there instead is not shown to
@@ -53,9 +54,10 @@ pub(super) fn plain(
     class: &Class,
 ) -> io::Result<Vec<(Form, Vec<u8>)>> {
     let mut made = vec![(Form::Full, packer.pack(raw.as_bytes())?)];
-    made.push((Form::Summary, packer.pack(&written(&summary(resource))?)?));
+    let mut pack = |form: Value| packer.pack(&written(&complete(form, resource))?);
+    made.push((Form::Summary, pack(summary(resource))?));
     if needs_essential(class) {
-        made.push((Form::Essential, packer.pack(&written(&essential(resource))?)?));
+        made.push((Form::Essential, pack(essential(resource))?));
     }
     Ok(made)
 }
@@ -67,7 +69,7 @@ pub(super) fn stripped(
     class: &Class,
     whereabouts: &Whereabouts,
 ) -> io::Result<Vec<(Form, Vec<u8>)>> {
-    let mut pack = |value: &Value| packer.pack(&written(&strip(value, whereabouts))?);
+    let mut pack = |form: &Value| packer.pack(&written(&complete(strip(form, whereabouts), resource))?);
     let mut made = vec![(Form::FullStripped, pack(resource)?)];
     made.push((Form::SummaryStripped, pack(&summary(resource))?));
     if needs_essential(class) {

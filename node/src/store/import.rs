@@ -5,14 +5,18 @@
 //! A file's report is given when everything it counts is on disk.
 //!
 //! `source` (document or lines) · `bundle` (a Bundle's entries in order) · `filing` (one resource) · `subject` (whose it
-//! is) · `person` (Patients) · `consent` (objections) · `writer` (batches) · `reason` (why an entry is bad).
+//! is) · `person` (Patients) · `demographics` (who a Patient says it is) · `links` (one person under two numbers) · `sent` (to whom a
+//! record was sent) · `consent` (objections) · `writer` (batches) · `reason` (why an entry is bad).
 
 mod bundle;
 mod consent;
+mod demographics;
 mod filing;
+mod links;
 mod person;
 mod reason;
 mod scope;
+mod sent;
 mod source;
 mod subject;
 #[cfg(test)]
@@ -72,6 +76,7 @@ impl Importer {
         }
         self.files.push(FileReport { file: name.to_owned(), ..FileReport::default() });
         self.bad_of_file = 0;
+        self.filing.file_name = name.into();
         let file = u32::try_from(self.files.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let mut source = Source::new(reader);
         let mut entry = 0;
@@ -176,7 +181,9 @@ impl Importer {
         };
         self.filing.writer.delete(Family::Parked, key)?;
         let resource: Value = serde_json::from_str(&parked.raw).unwrap_or(Value::Null);
+        let file_name = std::mem::replace(&mut self.filing.file_name, parked.file_name.as_str().into());
         let filed = self.filing.file(&parked.raw, &resource, &scope);
+        self.filing.file_name = file_name;
         let report = if here { usize::try_from(parked.file).ok() } else { None };
         if let Some(file) = report.and_then(|index| self.files.get_mut(index)) {
             file.parked = file.parked.saturating_sub(1);

@@ -18,6 +18,8 @@ pub(super) struct Parked {
     pub(super) entry: u64,
     /// Its line there, where known.
     pub(super) line: Option<u64>,
+    /// Name of that file, as it was given to the import.
+    pub(super) file_name: String,
     /// FHIR resource type.
     pub(super) resource_type: String,
     /// `fullUrl` of its Bundle entry.
@@ -33,8 +35,14 @@ pub struct Waiting {
     pub resource_type: String,
     /// When the import began that parked it.
     pub since: Timestamp,
+    /// Name of its file, as it was given to the import.
+    pub file: String,
     /// Which entry of its file.
     pub entry: u64,
+    /// Its line there, where known.
+    pub line: Option<u64>,
+    /// What it waits for; never who.
+    pub reason: &'static str,
 }
 
 /// What waits, at most `limit` entries.
@@ -46,10 +54,23 @@ pub fn list(database: &Database, limit: usize) -> Result<Vec<Waiting>, StoreErro
     for item in database.scan(Family::Parked, &[])?.take(limit) {
         let (key, sealed) = item?;
         let parked = Parked::open(database, &key, sealed.into_vec())?;
-        found.push(Waiting { resource_type: parked.resource_type, since: parked.import, entry: parked.entry });
+        let about_records = matches!(parked.resource_type.as_str(), "Provenance" | "AuditEvent");
+        found.push(Waiting {
+            resource_type: parked.resource_type,
+            since: parked.import,
+            file: parked.file_name,
+            entry: parked.entry,
+            line: parked.line,
+            reason: if about_records { RECORD_AWAITED } else { PATIENT_AWAITED },
+        });
     }
     Ok(found)
 }
+
+/// Why an entry about a patient waits.
+const PATIENT_AWAITED: &str = "the patient it is about has not arrived; import the Patient it refers to";
+/// Why an entry about another record waits.
+const RECORD_AWAITED: &str = "the record it is about has not arrived; import that record";
 
 impl Parked {
     /// The row's key: the name waited for, then a hash of the content, so that the same entry is parked once.

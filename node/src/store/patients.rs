@@ -9,7 +9,10 @@ use careweave_protocol::time::{Date, Timestamp};
 use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
 
-use super::database::{Database, Family, StoreError};
+use super::database::{Database, Family, Put, StoreError};
+use super::namesakes;
+use super::numbers::{Link, linkers};
+use super::registration::Registration;
 use super::seal::{SealError, SealingKey, random_key};
 use crate::view::matching::Demographics;
 
@@ -32,6 +35,10 @@ impl PatientKey {
 /// `Consent.provision.code`, `Consent.provision.purpose` or `meta.tag`.
 pub const OBJECTION: &str = "https://careweave.example/fhir/CodeSystem/objection";
 
+/// Code system of the marker on a `Patient` whose NHS number is of a new identity: `adoption` or `gender-recognition`, in `meta.tag` or
+/// `meta.security`. No number is linked across it, and it is never taken back by a version that lacks it.
+pub const NUMBER_CHANGE: &str = "https://careweave.example/fhir/CodeSystem/number-change";
+
 /// The practice a patient is registered with (`Patient.generalPractitioner`, logical reference by ODS code).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Practice {
@@ -53,6 +60,8 @@ pub struct OpenPatient {
     /// The practice the person is registered with.
     pub practice: Option<Practice>,
     pub(super) marks: Marks,
+    /// The same person under other numbers, or registered twice; only in what [`super::numbers::search`] finds.
+    pub(super) linked: Vec<OpenPatient>,
 }
 
 /// What single records say about the patient as a whole, by the record that says it, so that a newer version can take it back.
@@ -64,17 +73,56 @@ pub(super) struct Marks {
     pub(super) objections: Vec<([u8; 16], bool)>,
     /// Texts that give an address away: lines, postcodes, telephone numbers; for making stripped forms.
     pub(super) whereabouts: Vec<String>,
+    /// The Patient resources.
+    pub(super) registrations: Vec<Registration>,
+    /// Which numbers they say replaced this person's, or were replaced by it.
+    pub(super) links: Vec<Link>,
+    /// Whether a [`NUMBER_CHANGE`] marker stands on one of them, or on one that they link to.
+    pub(super) number_changed: bool,
 }
 
 impl OpenPatient {
     /// What the patient objected to, by an imported FHIR `Consent` of scope `patient-privacy` whose provision denies.
     #[must_use]
     pub fn objection(&self) -> Objection {
-        match self.marks.objections.iter().map(|(_, even_in_emergency)| *even_in_emergency).max() {
+        match self
+            .parts()
+            .flat_map(|part| &part.marks.objections)
+            .map(|(_, even_in_emergency)| *even_in_emergency)
+            .max()
+        {
             None => Objection::None,
             Some(false) => Objection::Network,
             Some(true) => Objection::EvenEmergency,
         }
+    }
+
+    /// This row of the patient, then those of the same person under other numbers.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.linked)
+    }
+
+    /// Takes over what follows from the marks.
+    pub(super) fn note_marks(&mut self) {
+        let mut numbers: Vec<NhsNumber> = self.marks.links.iter().filter_map(|link| link.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        self.demographics.other_numbers = numbers;
+        self.demographics.number_changed = self.marks.number_changed;
+        let registrations = &self.marks.registrations;
+        self.demographics.closed = !registrations.is_empty() && registrations.iter().all(|r| !r.active);
+    }
+
+    /// The first of the rows with what the others say about the person as a whole.
+    pub(super) fn united(rows: Vec<Self>) -> Option<Self> {
+        let mut rows = rows.into_iter();
+        let mut first = rows.next()?;
+        first.linked = rows.collect();
+        let restricted = first.parts().any(|part| part.demographics.restricted);
+        let deceased = first.parts().find_map(|part| part.demographics.deceased.clone());
+        first.demographics.restricted = restricted;
+        first.demographics.deceased = deceased;
+        Some(first)
     }
 
     /// The row as it is stored.
@@ -112,24 +160,39 @@ impl Rows for Database {
     }
 }
 
-/// Every patient held under a number; more than one where the feeds disagree about the birth date.
+/// Every patient held under a number: more than one where the feeds disagree about the birth date or one register has the person
+/// twice. Where nobody is, those whose number it replaced or was replaced by.
 ///
 /// # Errors
 /// When the store fails or a row does not open.
 pub fn find(database: &Database, number: &NhsNumber) -> Result<Vec<OpenPatient>, StoreError> {
-    find_blinded(database, &database.keys().blind_number(number))
+    let blinded = database.keys().blind_number(number);
+    let found = opened(database, under_number_in(database, &blinded)?)?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let mut linked = opened(database, linkers(database, &blinded)?)?;
+    linked.retain(|patient| patient.demographics.other_numbers.contains(number));
+    Ok(linked)
 }
 
-/// As [`find`], for whoever knows the number only as the store's keys hold it.
+/// Every patient about whom the log may speak under a number, for whoever knows the number only as the store's keys hold it: those
+/// held under it, and those who were linked to it.
 ///
 /// # Errors
 /// When the store fails or a row does not open.
 pub fn find_blinded(database: &Database, number: &[u8; 16]) -> Result<Vec<OpenPatient>, StoreError> {
-    let mut found = Vec::new();
-    for key in under_number_in(database, number)? {
-        found.extend(open(database, &key)?);
+    let mut keys = under_number_in(database, number)?;
+    for key in linkers(database, number)? {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
     }
-    Ok(found)
+    opened(database, keys)
+}
+
+fn opened(database: &Database, keys: Vec<PatientKey>) -> Result<Vec<OpenPatient>, StoreError> {
+    keys.iter().filter_map(|key| open(database, key).transpose()).collect()
 }
 
 /// The patient under this key; `None` when there is none or they were erased.
@@ -145,34 +208,60 @@ pub fn open(database: &Database, key: &PatientKey) -> Result<Option<OpenPatient>
 /// # Errors
 /// When the store fails.
 pub fn create(database: &Database, demographics: Demographics) -> Result<OpenPatient, StoreError> {
-    let (patient, wrapped) = fresh(database, demographics)?;
-    let number = database.keys().blind_number(&patient.demographics.nhs_number);
-    let mut keys = under_number_in(database, &number)?;
-    keys.push(patient.key);
+    let (patient, rows) = introduced(database, demographics)?;
     let mut batch = WriteBatch::default();
-    database.put(&mut batch, Family::Keys, patient.key.as_bytes(), &wrapped)?;
-    database.put(&mut batch, Family::Patients, patient.key.as_bytes(), &patient.sealed()?)?;
-    database.put(&mut batch, Family::Numbers, &number, &seal_numbers(database, &number, &keys)?)?;
+    for (family, key, value) in rows {
+        database.put(&mut batch, family, &key, &value)?;
+    }
     database.write_synced(batch)?;
     Ok(patient)
 }
 
-/// Erases a patient: the wrapped data key first, durably, after which nothing about them opens; then the rows.
+/// A new patient of these demographics, with the rows that make them known.
+///
+/// # Errors
+/// When the store fails.
+pub fn introduced(database: &Database, demographics: Demographics) -> Result<(OpenPatient, Vec<Put>), StoreError> {
+    let (patient, wrapped) = fresh(database, demographics)?;
+    let number = database.keys().blind_number(&patient.demographics.nhs_number);
+    let mut keys = under_number_in(database, &number)?;
+    keys.push(patient.key);
+    let owner = patient.key.as_bytes().to_vec();
+    let mut rows = vec![
+        (Family::Keys, owner.clone(), wrapped),
+        (Family::Patients, owner, patient.sealed()?),
+        (Family::Numbers, number.to_vec(), seal_numbers(database, &number, &keys)?),
+    ];
+    for (key, value) in namesakes::rows(database, None, Some(&patient))? {
+        rows.push((Family::Namesakes, key.to_vec(), value));
+    }
+    Ok((patient, rows))
+}
+
+/// Erases a patient: the wrapped data key first, durably, after which nothing about them opens; then the rows. Other rows of the same
+/// person, under other numbers ([`OpenPatient::parts`]), are erased by a call each.
 ///
 /// # Errors
 /// When the store fails; the key is gone if the first write succeeded, and a second call removes the rest.
 pub fn erase(database: &Database, key: &PatientKey) -> Result<(), StoreError> {
-    let number = open(database, key)?.map(|p| database.keys().blind_number(&p.demographics.nhs_number));
+    let patient = open(database, key)?;
     let mut batch = WriteBatch::default();
     database.delete(&mut batch, Family::Keys, key.as_bytes())?;
     database.delete(&mut batch, Family::Patients, key.as_bytes())?;
-    if let Some(number) = number {
-        let keys: Vec<PatientKey> =
-            under_number_in(database, &number)?.into_iter().filter(|other| other != key).collect();
-        database.put(&mut batch, Family::Numbers, &number, &seal_numbers(database, &number, &keys)?)?;
+    if let Some(patient) = &patient {
+        let number = database.keys().blind_number(&patient.demographics.nhs_number);
+        take_out(database, &mut batch, Family::Numbers, &number, key)?;
+        for link in &patient.marks.links {
+            for name in link.names(database.keys()) {
+                take_out(database, &mut batch, Family::Links, &name, key)?;
+            }
+        }
+        for (row, value) in namesakes::rows(database, Some(patient), None)? {
+            database.put(&mut batch, Family::Namesakes, &row, &value)?;
+        }
     }
     database.write_synced(batch)?;
-    for family in [Family::Index, Family::Forms] {
+    for family in [Family::Index, Family::Forms, Family::Residents, Family::Exceptions] {
         let mut batch = WriteBatch::default();
         for item in database.scan(family, key.as_bytes())? {
             let (row, _) = item?;
@@ -184,6 +273,17 @@ pub fn erase(database: &Database, key: &PatientKey) -> Result<(), StoreError> {
         database.write_synced(batch)?;
     }
     Ok(())
+}
+
+fn take_out(
+    database: &Database,
+    batch: &mut WriteBatch,
+    family: Family,
+    row: &[u8; 16],
+    key: &PatientKey,
+) -> Result<(), StoreError> {
+    let keys: Vec<PatientKey> = keys_in(database, family, row)?.into_iter().filter(|other| other != key).collect();
+    database.put(batch, family, row, &seal_keys(database, family, row, &keys)?)
 }
 
 /// The patient keys under a blinded number ([`super::seal::StoreKeys::blind_number`]).
@@ -227,21 +327,39 @@ pub(super) fn fresh(database: &Database, demographics: Demographics) -> Result<(
     }
     let key = PatientKey(key);
     let (data_key, wrapped) = fresh_data_key(database, &key)?;
-    Ok((OpenPatient { key, data_key, demographics, practice: None, marks: Marks::default() }, wrapped))
+    Ok((
+        OpenPatient { key, data_key, demographics, practice: None, marks: Marks::default(), linked: Vec::new() },
+        wrapped,
+    ))
 }
 
 /// As [`under_number`], over what an import is about to write.
 pub(super) fn under_number_in(rows: &impl Rows, number: &[u8; 16]) -> Result<Vec<PatientKey>, StoreError> {
-    let Some(sealed) = rows.row(Family::Numbers, number)? else { return Ok(Vec::new()) };
-    let plain = rows.database().keys().log.open(Family::Numbers, number, sealed)?;
-    let (keys, _) = plain.as_chunks::<16>();
-    Ok(keys.iter().map(|key| PatientKey(*key)).collect())
+    keys_in(rows, Family::Numbers, number)
 }
 
 /// The row of a blinded number.
 pub(super) fn seal_numbers(database: &Database, number: &[u8; 16], keys: &[PatientKey]) -> Result<Vec<u8>, StoreError> {
+    seal_keys(database, Family::Numbers, number, keys)
+}
+
+/// A row that lists patient keys.
+pub(super) fn keys_in(rows: &impl Rows, family: Family, row: &[u8; 16]) -> Result<Vec<PatientKey>, StoreError> {
+    let Some(sealed) = rows.row(family, row)? else { return Ok(Vec::new()) };
+    let plain = rows.database().keys().log.open(family, row, sealed)?;
+    let (keys, _) = plain.as_chunks::<16>();
+    Ok(keys.iter().map(|key| PatientKey(*key)).collect())
+}
+
+/// A row that lists patient keys, as it is stored.
+pub(super) fn seal_keys(
+    database: &Database,
+    family: Family,
+    row: &[u8; 16],
+    keys: &[PatientKey],
+) -> Result<Vec<u8>, StoreError> {
     let plain: Vec<u8> = keys.iter().flat_map(|key| key.0).collect();
-    Ok(database.keys().log.seal(Family::Numbers, number, &plain)?)
+    Ok(database.keys().log.seal(family, row, &plain)?)
 }
 
 /// Rows removed in one batch when a patient is erased: bounds the batch to about a hundred kilobytes.
@@ -259,7 +377,6 @@ struct Stored {
     postcode: Option<String>,
     restricted: bool,
     deceased: Option<String>,
-    superseded_by: Option<NhsNumber>,
     invalidated: bool,
     practice: Option<Practice>,
     marks: Marks,
@@ -278,7 +395,6 @@ impl Stored {
             postcode: d.postcode,
             restricted: d.restricted,
             deceased: d.deceased,
-            superseded_by: d.superseded_by,
             invalidated: d.invalidated,
             practice: patient.practice.clone(),
             marks: patient.marks.clone(),
@@ -296,9 +412,14 @@ impl Stored {
             postcode: self.postcode,
             restricted: self.restricted,
             deceased: self.deceased,
-            superseded_by: self.superseded_by,
+            other_numbers: Vec::new(),
+            number_changed: false,
+            closed: false,
             invalidated: self.invalidated,
         };
-        OpenPatient { key, data_key, demographics, practice: self.practice, marks: self.marks }
+        let (practice, marks) = (self.practice, self.marks);
+        let mut patient = OpenPatient { key, data_key, demographics, practice, marks, linked: Vec::new() };
+        patient.note_marks();
+        patient
     }
 }

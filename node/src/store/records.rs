@@ -11,7 +11,7 @@ use careweave_protocol::time::Timestamp;
 use thiserror::Error;
 
 use super::database::{Database, Family, StoreError};
-use super::extract::EPISODE_KIND;
+use super::extract::{EPISODE_KIND, reversed};
 use super::patients::{OpenPatient, PatientKey};
 use super::seal::SealingKey;
 use crate::answer::permit::{Permit, Selected};
@@ -47,12 +47,29 @@ pub enum ReadError {
     Store(#[from] StoreError),
 }
 
-/// Every header of a patient in one scan: by category, newest first, undated before all.
+/// Every header of a patient, under each of their numbers: by category, newest first, undated before all.
 ///
 /// # Errors
 /// When the store fails or a header does not open.
 pub fn headers(database: &Database, patient: &OpenPatient) -> Result<Vec<Indexed>, StoreError> {
-    headers_under(database, &patient.data_key, patient.key.as_bytes())
+    let mut found = Vec::new();
+    for part in patient.parts() {
+        found.extend(headers_under(database, &part.data_key, part.key.as_bytes())?);
+    }
+    if !patient.linked.is_empty() {
+        found.sort_by_key(|indexed| (indexed.header.category.code(), reversed(indexed.header.from)));
+    }
+    Ok(found)
+}
+
+/// As [`headers`], of one category and of this row only.
+pub(super) fn headers_in(
+    database: &Database,
+    patient: &OpenPatient,
+    category: Category,
+) -> Result<Vec<Indexed>, StoreError> {
+    let prefix = [patient.key.as_bytes().as_slice(), &[category.code()]].concat();
+    headers_under(database, &patient.data_key, &prefix)
 }
 
 /// Reads what a permit allows, in its order, and hands each body (a zstd frame) on as it is stored; stops when told to.
@@ -69,8 +86,13 @@ pub fn read(
         return Err(ReadError::OtherPatient);
     }
     for selected in permit.selected() {
-        let body = body(database, &patient.key, &patient.data_key, &selected.place, selected.form)?;
-        let body = body.ok_or(ReadError::Missing)?;
+        let mut found = None;
+        for part in patient.parts() {
+            if found.is_none() {
+                found = body(database, &part.key, &part.data_key, &selected.place, selected.form)?;
+            }
+        }
+        let body = found.ok_or(ReadError::Missing)?;
         if u32::try_from(body.len()) != Ok(selected.bytes) {
             return Err(ReadError::Length { stated: selected.bytes, found: body.len() });
         }
@@ -82,7 +104,7 @@ pub fn read(
 }
 
 /// Why this organisation may ask about the patient, from its own records (FHIR R4): registered practice, open Encounter or
-/// EpisodeOfCare, residency, referral received. What is over is not listed.
+/// EpisodeOfCare, residency, referral received, caseload of an own care team. What is over, or has not begun, is not listed.
 ///
 /// # Errors
 /// When the store fails or a header does not open.
@@ -93,14 +115,15 @@ pub fn relationships(
     now: Timestamp,
 ) -> Result<Vec<Evidence>, StoreError> {
     let mut found = Vec::new();
-    if let Some(practice) = patient.practice.as_ref().filter(|practice| practice.ods == *own) {
-        let basis = "Patient.generalPractitioner".to_owned();
-        found.push(Evidence { kind: Relationship::RegisteredPractice, since: practice.since, until: None, basis });
-    }
-    for category in [Category::Encounters, Category::Referrals, Category::SocialCare] {
-        let prefix = [patient.key.as_bytes().as_slice(), &[category.code()]].concat();
-        let headers = headers_under(database, &patient.data_key, &prefix)?;
-        found.extend(headers.iter().filter_map(|indexed| relationship(&indexed.header, own)));
+    for part in patient.parts() {
+        if let Some(practice) = part.practice.as_ref().filter(|practice| practice.ods == *own) {
+            let basis = "Patient.generalPractitioner".to_owned();
+            found.push(Evidence { kind: Relationship::RegisteredPractice, since: practice.since, until: None, basis });
+        }
+        for category in [Category::Encounters, Category::Referrals, Category::SocialCare, Category::CareTeam] {
+            let headers = headers_in(database, part, category)?;
+            found.extend(headers.iter().filter_map(|indexed| relationship(&indexed.header, own)));
+        }
     }
     found.retain(|evidence| evidence.holds(now));
     // One of each kind and basis is enough: the one that began first, since it has held longest.
@@ -122,25 +145,37 @@ pub fn data_to(database: &Database) -> Result<Option<Timestamp>, StoreError> {
 /// Row of [`data_to`].
 pub(super) const DATA_TO: &[u8] = b"data to";
 
-/// What one header says about a relationship with this organisation.
+/// What one header says about a relationship with this organisation. The ODS code among its codes is that of the organisation whose
+/// stay, episode, referral or team it is: a copy of another organisation's record is no relationship of ours.
 fn relationship(header: &Header, own: &OdsCode) -> Option<Evidence> {
     let status = header.status.as_deref().unwrap_or("");
-    let has = |system: &str, code: &str| header.codes.iter().any(|c| c.system == system && c.code == code);
-    let resident = has(EPISODE_KIND, "residency");
-    let (kind, basis) = match header.resource_type.as_str() {
-        "Encounter" if matches!(status, "arrived" | "triaged" | "in-progress" | "onleave") => {
-            (if resident { Relationship::Residency } else { Relationship::OpenEpisode }, "Encounter")
+    let resident = header.codes.iter().any(|c| c.system == EPISODE_KIND && c.code == "residency");
+    let party = header.codes.iter().find(|c| c.system == ODS).map(|c| c.code.as_str());
+    let provided = party.is_none_or(|code| is_own(code, own));
+    let addressed = party.is_some_and(|code| is_own(code, own));
+    let stay = if resident { Relationship::Residency } else { Relationship::OpenEpisode };
+    let begins = header.from.unwrap_or(header.imported);
+    let (kind, basis, since) = match header.resource_type.as_str() {
+        "Encounter" if provided && matches!(status, "arrived" | "triaged" | "in-progress" | "onleave") => {
+            (stay, "Encounter", begins)
         }
-        "EpisodeOfCare" if status == "active" => {
-            (if resident { Relationship::Residency } else { Relationship::OpenEpisode }, "EpisodeOfCare")
+        "EpisodeOfCare" if provided && status == "active" => (stay, "EpisodeOfCare", begins),
+        // A resident in hospital is a resident.
+        "EpisodeOfCare" if provided && status == "onhold" && resident => (stay, "EpisodeOfCare", begins),
+        // Asked to do something next month, one may look today.
+        "ServiceRequest" if addressed && status == "active" => {
+            (Relationship::Referral, "ServiceRequest.performer", begins.min(header.imported))
         }
-        "ServiceRequest" if status == "active" && has(ODS, own.as_str()) => {
-            (Relationship::Referral, "ServiceRequest.performer")
-        }
+        "CareTeam" if addressed && matches!(status, "active" | "") => (Relationship::Caseload, "CareTeam", begins),
         _ => return None,
     };
-    let since = header.from.unwrap_or(header.imported);
     Some(Evidence { kind, since, until: header.until, basis: basis.to_owned() })
+}
+
+/// Whether a code is this organisation's, or that of a site of it: a trust's sites have its three characters and two more.
+fn is_own(code: &str, own: &OdsCode) -> bool {
+    let own = own.as_str();
+    code == own || (own.len() == 3 && code.len() == 5 && code.starts_with(own))
 }
 
 /// Key of a header: patient ‖ category ‖ reversed date ‖ place.
@@ -170,8 +205,8 @@ pub(super) fn body(
 
 /// The Merkle leaf of a body, as the header states it.
 #[must_use]
-pub(super) fn leaf(category: Category, form: Form, body: &[u8]) -> Digest {
-    careweave_protocol::record::merkle::leaf(category, form, body)
+pub(super) fn leaf(category: Category, form: Form, taken_in: Timestamp, body: &[u8]) -> Digest {
+    careweave_protocol::record::merkle::leaf(category, form, taken_in, body)
 }
 
 fn headers_under(database: &Database, data_key: &SealingKey, prefix: &[u8]) -> Result<Vec<Indexed>, StoreError> {
@@ -184,3 +219,6 @@ fn headers_under(database: &Database, data_key: &SealingKey, prefix: &[u8]) -> R
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

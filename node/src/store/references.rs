@@ -156,9 +156,10 @@ pub(super) struct Known {
     pub(super) updated: Option<Timestamp>,
     /// `meta.versionId`.
     pub(super) version: Option<String>,
-    /// ODS code of an Organization.
+    /// ODS code of an Organization, or of the one a PractitionerRole works for.
     pub(super) ods: Option<OdsCode>,
-    /// Keyed hash of the server a Patient came from, where its full URL said one; zeros where not.
+    /// Of a record: keyed hash of the server it came from, where its full URL said one. Of the `urn:` of a record that is no Patient:
+    /// where the record is filed. Zeros where neither.
     pub(super) base: [u8; 16],
 }
 

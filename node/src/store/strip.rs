@@ -58,9 +58,26 @@ pub(super) fn strip(resource: &Value, whereabouts: &Whereabouts) -> Value {
             }
             _ => {}
         }
+        if !NOTES_KEPT.contains(&kind.as_str()) {
+            withhold_notes(fields);
+        }
     }
     walk(&mut out, whereabouts);
     out
+}
+
+/// Free words about a supply, a visit or a plan say where somebody is in ways that no list of addresses knows; that there are words is
+/// still said.
+fn withhold_notes(fields: &mut Map<String, Value>) {
+    let notes = fields.get_mut("note").and_then(Value::as_array_mut).into_iter().flatten();
+    for words in notes.filter_map(|note| note.get_mut("text")) {
+        *words = Value::from(WITHHELD);
+    }
+    for name in ["comment", "patientInstruction", "description"] {
+        if let Some(words) = fields.get_mut(name).filter(|words| words.is_string()) {
+            *words = Value::from(WITHHELD);
+        }
+    }
 }
 
 fn walk(value: &mut Value, whereabouts: &Whereabouts) {
@@ -137,6 +154,17 @@ fn names_a_person(fields: &Map<String, Value>) -> bool {
     [kind, target].into_iter().flatten().any(|name| DISPLAYED.contains(&name))
 }
 
+/// Types whose notes are part of what must not be missed (allergies, medicines as ordered and taken, problems, flags, decisions): known
+/// addresses are taken out of them, and no more.
+const NOTES_KEPT: [&str; 7] = [
+    "AllergyIntolerance",
+    "Condition",
+    "Consent",
+    "Flag",
+    "MedicationAdministration",
+    "MedicationRequest",
+    "MedicationStatement",
+];
 /// Elements that say where, on any resource.
 const PLACES: [&str; 23] = [
     "address",
@@ -230,6 +258,10 @@ mod tests {
                        "extension": [{"url": "GIVEAWAY", "valueReference": place}], "note": [{"text": "Collected by her sister"}],
                        "dosageInstruction": [{"text": "kept"}]}),
                 "sister",
+            ),
+            (
+                json!({"resourceType": "MedicationDispense", "note": [{"text": "GIVEAWAY"}], "status": "kept"}),
+                "[withheld]",
             ),
             (
                 json!({"resourceType": "Observation", "valueString": "seen at flat 2 9 larch  row, SE59XX", "code": {"text": "kept"}}),

@@ -79,9 +79,16 @@ impl Store {
         let stated = indexed.header.form(form)?.to_owned();
         let body =
             records::body(&self.database, &patient.key, &patient.data_key, &indexed.place, form).unwrap().unwrap();
-        assert_eq!(stated.leaf, merkle::leaf(indexed.header.category, form, &body));
+        assert_eq!(stated.leaf, merkle::leaf(indexed.header.category, form, indexed.header.imported, &body));
         assert_eq!(usize::try_from(stated.bytes).unwrap(), body.len());
         Some(String::from_utf8(super::forms::unpack(&body).unwrap()).unwrap())
+    }
+
+    /// Erases whoever is held under the numbers of these tests, so that one store serves several cases.
+    pub(super) fn clear(&self) {
+        for patient in [ADA, BEN].iter().flat_map(|number| self.patients(number)) {
+            patients::erase(&self.database, &patient.key).unwrap();
+        }
     }
 
     /// Every byte of the store's files.
@@ -151,13 +158,14 @@ impl Signer for Key {
 }
 
 /// A permit to read the full form of everything in `headers`, from a log in the store.
-fn permit(store: &Store, patient: &OpenPatient, headers: &[Indexed]) -> Permit {
+pub(super) fn permit(store: &Store, patient: &OpenPatient, headers: &[Indexed]) -> Permit {
     let selected: Vec<Selected> = headers
         .iter()
         .map(|indexed| {
             let form = indexed.header.form(Form::Full).unwrap();
             let (place, category) = (indexed.place, indexed.header.category);
-            Selected { place, category, form: Form::Full, leaf: form.leaf, bytes: form.bytes }
+            let taken_in = indexed.header.imported;
+            Selected { place, category, form: Form::Full, taken_in, leaf: form.leaf, bytes: form.bytes }
         })
         .collect();
     let leaves: Vec<_> = selected.iter().map(|s| s.leaf).collect();
@@ -183,7 +191,7 @@ fn what_a_permit_allows_is_read_in_its_order_and_nothing_for_another_patient() {
 
     let mut read = Vec::new();
     records::read(&store.database, &permit, &patient, |selected, body| {
-        assert_eq!(merkle::leaf(selected.category, selected.form, &body), selected.leaf);
+        assert_eq!(merkle::leaf(selected.category, selected.form, selected.taken_in, &body), selected.leaf);
         read.push(selected.place);
         ControlFlow::Continue(())
     })

@@ -1,4 +1,4 @@
-//! Takes a Bundle apart: first its Patients and Organizations, then the rest, then what is about other entries. A document
+//! Takes a Bundle apart: first its Patients, Organizations and PractitionerRoles, then the rest, then what is about other entries. A document
 //! stays whole.
 
 use std::borrow::Cow;
@@ -52,6 +52,7 @@ struct Part<'a> {
 enum Rank {
     People,
     Organisations,
+    Roles,
     Records,
     AboutRecords,
 }
@@ -208,6 +209,7 @@ fn part<'a>(number: u64, raw: &'a RawValue) -> Result<Part<'a>, Reason> {
         "Bundle" if !outside.is_document() => return Err(Reason::NestedBundle),
         "Patient" => Rank::People,
         "Organization" => Rank::Organisations,
+        "PractitionerRole" => Rank::Roles,
         "Provenance" | "AuditEvent" => Rank::AboutRecords,
         _ => Rank::Records,
     };

@@ -14,12 +14,13 @@ use super::reason::{Failure, Outcome, Reason};
 use super::scope::Scope;
 use super::subject::{Whose, first_organisation, whose};
 use super::writer::Writer;
-use super::{consent, person};
+use super::{consent, person, sent};
 use crate::store::classify::{Class, classify};
 use crate::store::database::{Database, Family, StoreError};
 use crate::store::element::{identifiers, is_resource_type, items, text};
 use crate::store::extract;
 use crate::store::forms::{self, Packer};
+use crate::store::namesakes;
 use crate::store::parked::{self, Parked};
 use crate::store::patients::{OpenPatient, PatientKey, Rows, data_key, fresh_data_key, open_in};
 use crate::store::records::{form_key, index_key, leaf};
@@ -41,11 +42,17 @@ pub(in crate::store) struct Filing {
     pub(super) packer: Packer,
     pub(super) own: OdsCode,
     pub(super) now: Timestamp,
+    /// Name of the file being read, for the list of what waits.
+    pub(super) file_name: Arc<str>,
     /// Names that arrived and may be waited for.
     arrived: Vec<[u8; 16]>,
     /// Names that something parked waits for; those over [`AWAITED_NAMES`] are not here, and `crowded` says so.
     awaited: HashSet<[u8; 16]>,
     crowded: bool,
+    /// Whether any Patient links to another number.
+    linked: bool,
+    /// Whether anything was sent to anybody.
+    sent: bool,
     patients: HashMap<PatientKey, Arc<OpenPatient>>,
     names: HashMap<[u8; 16], Known>,
     organisation: Option<SealingKey>,
@@ -58,18 +65,23 @@ impl Filing {
             packer: Packer::default(),
             own: own.clone(),
             now,
+            file_name: Arc::from(""),
             arrived: Vec::new(),
             awaited: HashSet::new(),
             crowded: false,
+            linked: false,
+            sent: false,
             patients: HashMap::new(),
             names: HashMap::new(),
             organisation: None,
         }
     }
 
-    /// Learns what earlier imports left waiting.
+    /// Learns what earlier imports left behind.
     pub(super) fn begin(&mut self) -> Result<(), StoreError> {
         let database = self.writer.database().clone();
+        self.linked = database.scan(Family::Links, &[])?.next().is_some();
+        self.sent = database.scan(Family::Sent, &[])?.next().is_some();
         parked::names(&database, |name| {
             self.expect(name);
             !self.crowded
@@ -93,6 +105,24 @@ impl Filing {
         let name = self.arrived.pop()?;
         self.awaited.remove(&name);
         Some(name)
+    }
+
+    /// Whether any Patient links to another number: before the first does, no arrival is looked up.
+    pub(super) fn has_links(&self) -> bool {
+        self.linked
+    }
+
+    pub(super) fn note_links(&mut self) {
+        self.linked = true;
+    }
+
+    /// Whether anything was sent to anybody: before the first is, no record is looked up.
+    pub(super) fn carries(&self) -> bool {
+        self.sent
+    }
+
+    pub(super) fn note_carrier(&mut self) {
+        self.sent = true;
     }
 
     fn expect(&mut self, name: [u8; 16]) {
@@ -132,13 +162,21 @@ impl Filing {
             }
             Whose::Organisation => {
                 let key = self.organisation_key()?;
-                let item = Item { raw, resource, kind, owner: PatientKey::ORGANISATION, data_key: &key, patient: None };
+                let item = Item {
+                    raw,
+                    resource,
+                    kind,
+                    owner: PatientKey::ORGANISATION,
+                    data_key: &key,
+                    patient: None,
+                    instead: None,
+                };
                 Ok((self.store(&item, scope)?, PatientKey::ORGANISATION))
             }
             Whose::Patient(owner) => {
                 let patient = self.patient(&owner)?.ok_or(Reason::AmbiguousSubject)?;
-                let item =
-                    Item { raw, resource, kind, owner, data_key: &patient.data_key, patient: Some(patient.as_ref()) };
+                let (data_key, patient) = (&patient.data_key, Some(patient.as_ref()));
+                let item = Item { raw, resource, kind, owner, data_key, patient, instead: None };
                 let outcome = self.store(&item, scope)?;
                 if kind == "Consent" && outcome != Outcome::Unchanged {
                     let place = self.place(resource, raw, kind, scope);
@@ -153,26 +191,25 @@ impl Filing {
     pub(super) fn store(&mut self, item: &Item<'_>, scope: &Scope<'_>) -> Result<Outcome, Failure> {
         let id = extract::identity(item.resource, item.raw, scope.full_url);
         let place = Alias::Record { kind: item.kind, id: &id }.key(self.keys());
-        let content = self.keys().blind("content", &[item.raw.as_bytes()]);
-        let (version, updated) = extract::version(item.resource);
-        let there = self.known(&place)?;
-        if let Some(there) = &there {
-            let newer = newer(there, version.as_deref(), updated);
-            if (there.content == content && there.owner == item.owner) || newer == Some(false) {
-                return Ok(Outcome::Unchanged);
-            }
-            if there.owner != item.owner && newer.is_none() {
-                return Err(Reason::OtherPatient.into());
-            }
+        let Some(Arrival { content, version, updated, there }) =
+            self.arrival(item.raw, item.resource, &place, item.owner)?
+        else {
+            return Ok(Outcome::Unchanged);
+        };
+        if let Some(moved) = there.as_ref().filter(|there| there.owner != item.owner) {
+            sent::withdraw(self, &moved.owner, &place)?;
         }
 
         let class = classify(item.resource);
-        let mut made = forms::plain(&mut self.packer, item.raw, item.resource, &class)?;
+        let written = item.instead.map(Value::to_string);
+        let (shown, resource) = (written.as_deref().unwrap_or(item.raw), item.instead.unwrap_or(item.resource));
+        let mut made = forms::plain(&mut self.packer, shown, resource, &class)?;
         if let Some(patient) = item.patient.filter(|p| p.demographics.restricted) {
             let whereabouts = Whereabouts::new(patient.marks.whereabouts.iter().map(String::as_str));
-            made.extend(forms::stripped(&mut self.packer, item.resource, &class, &whereabouts)?);
+            made.extend(forms::stripped(&mut self.packer, resource, &class, &whereabouts)?);
         }
-        let header = self.header(item, scope, id, version.clone(), updated, class, &made)?;
+        let mut header = self.header(item, scope, id, version.clone(), updated, class, &made)?;
+        header.sent_to = sent::sent_to(self, item, scope, &place)?;
         let reversed = extract::reversed(header.from);
         if let Some(there) = &there {
             self.remove(there, &place, item.owner, &made)?;
@@ -184,13 +221,17 @@ impl Filing {
         }
         self.put_header(&item.owner, item.data_key, &place, &header)?;
         let base = scope.full_url.and_then(base_of).map(|base| self.base_key(base));
+        let ods = self.ods_of(item, scope)?;
+        if let Some(url) = scope.full_url.filter(|url| url.starts_with("urn:") && item.kind != "Patient") {
+            self.note_url(url, item.owner, place, ods.clone())?;
+        }
         let known = Known {
             category: header.category.code(),
             reversed,
             content,
             updated,
             version,
-            ods: if item.kind == "Organization" { ods_of(item.resource) } else { None },
+            ods,
             base: base.unwrap_or_default(),
             ..Known::name_of(item.owner)
         };
@@ -202,6 +243,59 @@ impl Filing {
             }
         }
         Ok(if there.is_some() { Outcome::Superseded } else { Outcome::Imported })
+    }
+
+    /// What of a resource is needed to tell it from what is there; `None` where it, or a newer version, is there already.
+    pub(super) fn arrival(
+        &mut self,
+        raw: &str,
+        resource: &Value,
+        place: &[u8; 16],
+        owner: PatientKey,
+    ) -> Result<Option<Arrival>, Failure> {
+        let content = self.keys().blind("content", &[raw.as_bytes()]);
+        let (version, updated) = extract::version(resource);
+        let there = self.known(place)?;
+        if let Some(there) = &there {
+            let newer = newer(there, version.as_deref(), updated);
+            if (there.content == content && there.owner == owner) || newer == Some(false) {
+                return Ok(None);
+            }
+            if there.owner != owner && newer.is_none() {
+                return Err(Reason::OtherPatient.into());
+            }
+        }
+        Ok(Some(Arrival { content, version, updated, there }))
+    }
+
+    /// Notes where the entry of a `urn:` is filed. The first keeps it: a feed that uses one twice is not believed the second time.
+    fn note_url(
+        &mut self,
+        url: &str,
+        owner: PatientKey,
+        place: [u8; 16],
+        ods: Option<OdsCode>,
+    ) -> Result<(), StoreError> {
+        let key = Alias::Url(url).key(self.keys());
+        if self.known(&key)?.is_none() {
+            self.put_known(key, Known { ods, base: place, ..Known::name_of(owner) })?;
+        }
+        Ok(())
+    }
+
+    /// Where the record of this name is filed; the name itself where that is not known to be another.
+    pub(super) fn place_of(&mut self, name: &[u8; 16]) -> Result<[u8; 16], StoreError> {
+        let known = self.known(name)?.filter(|known| known.content == [0; 16] && known.base != [0; 16]);
+        Ok(known.map_or(*name, |known| known.base))
+    }
+
+    /// The ODS code of an Organization, or of the one that a PractitionerRole works for.
+    fn ods_of(&mut self, item: &Item<'_>, scope: &Scope<'_>) -> Result<Option<OdsCode>, StoreError> {
+        match item.kind {
+            "Organization" => Ok(ods_of(item.resource)),
+            "PractitionerRole" => first_organisation(self, item.resource, "organization", scope, |_| true),
+            _ => Ok(None),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one header, used once")]
@@ -216,8 +310,11 @@ impl Filing {
         made: &[(Form, Vec<u8>)],
     ) -> Result<Header, StoreError> {
         let own = self.own.clone();
-        let receiver = match item.kind {
+        let party = match item.kind {
             "ServiceRequest" => first_organisation(self, item.resource, "performer", scope, |ods| *ods == own)?,
+            "CareTeam" => sent::names_own(self, item, scope)?.then_some(own),
+            "Encounter" => first_organisation(self, item.resource, "serviceProvider", scope, |_| true)?,
+            "EpisodeOfCare" => first_organisation(self, item.resource, "managingOrganization", scope, |_| true)?,
             _ => None,
         };
         let status = extract::status(item.resource);
@@ -236,9 +333,10 @@ impl Filing {
             status,
             from,
             until,
-            codes: extract::codes(item.resource, receiver.as_ref()),
+            codes: extract::codes(item.resource, party.as_ref()),
+            sent_to: Vec::new(),
             imported: self.now,
-            forms: made.iter().map(|(form, body)| form_hash(&class, *form, body)).collect(),
+            forms: made.iter().map(|(form, body)| form_hash(&class, *form, self.now, body)).collect(),
         })
     }
 
@@ -279,6 +377,7 @@ impl Filing {
             file: position.file,
             entry: position.entry,
             line: position.line,
+            file_name: self.file_name.to_string(),
             resource_type: kind.to_owned(),
             full_url: scope.full_url.map(str::to_owned),
             raw: raw.to_owned(),
@@ -325,6 +424,10 @@ impl Filing {
 
     /// Writes a patient's row.
     pub(super) fn put_patient(&mut self, patient: OpenPatient) -> Result<Arc<OpenPatient>, StoreError> {
+        let before = self.patient(&patient.key)?;
+        for (row, value) in namesakes::rows(&self.writer, before.as_deref(), Some(&patient))? {
+            self.writer.put(Family::Namesakes, &row, value)?;
+        }
         self.writer.put(Family::Patients, patient.key.as_bytes(), patient.sealed()?)?;
         let patient = Arc::new(patient);
         self.keep(Arc::clone(&patient));
@@ -395,6 +498,14 @@ impl Filing {
     }
 }
 
+/// A resource that is new here, or another version of what is.
+pub(super) struct Arrival {
+    content: [u8; 16],
+    version: Option<String>,
+    updated: Option<Timestamp>,
+    there: Option<Known>,
+}
+
 /// A resource and whose it is.
 pub(super) struct Item<'a> {
     pub(super) raw: &'a str,
@@ -403,15 +514,17 @@ pub(super) struct Item<'a> {
     pub(super) owner: PatientKey,
     pub(super) data_key: &'a SealingKey,
     pub(super) patient: Option<&'a OpenPatient>,
+    /// Of what the forms are made, where the original must not be kept.
+    pub(super) instead: Option<&'a Value>,
 }
 
 /// Category code of Patient records.
 const PATIENT: u8 = careweave_protocol::record::Category::Demographics as u8;
 
 /// The header's line for a form.
-pub(super) fn form_hash(class: &Class, form: Form, body: &[u8]) -> FormHash {
+pub(super) fn form_hash(class: &Class, form: Form, taken_in: Timestamp, body: &[u8]) -> FormHash {
     let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
-    FormHash { form, leaf: leaf(class.category, form, body), bytes }
+    FormHash { form, leaf: leaf(class.category, form, taken_in, body), bytes }
 }
 
 /// Whether a version follows what is there: by `lastUpdated`, then by a numeric `versionId`; `None` where neither tells, and

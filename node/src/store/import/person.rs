@@ -1,32 +1,27 @@
 //! Files a Patient: finds or makes the person it is about, notes every name they go by, and keeps their row up to date.
 
-use careweave_protocol::id::NhsNumber;
-use careweave_protocol::record::Form;
-use careweave_protocol::record::code::NHS_NUMBER;
-use careweave_protocol::time::{Date, PartialDate};
+use careweave_protocol::record::{Category, Form};
 use serde_json::Value;
 
+use super::demographics::{FAMILIES, current_families, number_of, read, whereabouts};
 use super::filing::{Filing, Item, form_hash};
+use super::links::{connect, links};
 use super::reason::{Failure, Outcome, Reason};
 use super::scope::Scope;
 use super::subject::first_organisation;
 use crate::store::classify::{Class, restricts_address};
 use crate::store::database::{Family, StoreError};
-use crate::store::element::{codings, identifiers, items, text};
+use crate::store::element::identifiers;
 use crate::store::extract;
 use crate::store::forms::{self, unpack};
+use crate::store::number_change::{has_traces, is_marked, without_trace};
 use crate::store::patients::{OpenPatient, PatientKey, Practice, Rows as _, fresh, seal_numbers, under_number_in};
-use crate::store::records::{body, form_key, headers};
-use crate::store::references::{AMBIGUOUS, Alias, Known, Literal, Pointer};
+use crate::store::records::{Indexed, body, form_key, headers, headers_in};
+use crate::store::references::{AMBIGUOUS, Alias, Known, base_of};
+use crate::store::registration::{REGISTRATIONS, Registration};
 use crate::store::strip::Whereabouts;
 use crate::view::matching::Demographics;
 
-/// Code system of a `meta.tag` on a Patient: `invalidated` when the NHS number was invalidated, after which nothing is
-/// released under it.
-pub(super) const NUMBER_STATUS: &str = "https://careweave.example/fhir/CodeSystem/nhs-number-status";
-
-/// Family names remembered for one person: more are not names but a feed gone wrong.
-const FAMILIES: usize = 16;
 /// Texts that give an address away, remembered for one person.
 const WHEREABOUTS: usize = 64;
 
@@ -50,34 +45,31 @@ pub(super) fn file(
         (Some(number), _) | (None, Some(number)) => number,
         (None, None) => return Err(Reason::NoNhsNumber.into()),
     };
-    let demographics = demographics(filing, resource, number)?;
-    let patient = match there {
+    let mut demographics = read(resource, number)?;
+    if is_marked(resource) {
+        without_previous_names(&mut demographics, resource)?;
+    }
+    let server = scope.full_url.and_then(base_of).map(|base| filing.base_key(base));
+    let registration = Registration::of(resource, place, server, filing.keys());
+    let held = match there {
         Some(patient) => patient.as_ref().clone(),
-        None => find_or_make(filing, &demographics)?,
+        None => find_or_make(filing, &demographics, &registration)?,
     };
-
-    let patient = updated(filing, &patient, demographics, resource, place, scope)?;
-    if patient.demographics.restricted && !was_restricted(filing, &patient.key)? {
-        strip_what_is_here(filing, &patient)?;
-    }
-    let item = Item {
-        raw,
-        resource,
-        kind: "Patient",
-        owner: patient.key,
-        data_key: &patient.data_key,
-        patient: Some(&patient),
-    };
-    let outcome = filing.store(&item, scope)?;
-    let key = patient.key;
-    if outcome != Outcome::Unchanged {
-        filing.put_patient(patient)?;
-    }
     let mut names: Vec<Alias<'_>> = identifiers(resource)
         .map(|(system, value)| Alias::of_identifier(system, value))
         .filter(|alias| matches!(alias, Alias::Identifier { .. }))
         .collect();
     names.extend(scope.full_url.map(Alias::Url));
+
+    let key = held.key;
+    let outcome = if filing.arrival(raw, resource, &place, key)?.is_some() {
+        let mut patient = updated(filing, &held, demographics, resource, registration, scope)?;
+        let goes_by: Vec<_> = names.iter().map(|name| name.key(filing.keys())).chain([place]).collect();
+        connect(filing, &mut patient, &place, &goes_by)?;
+        take(filing, &held, patient, raw, resource, scope)?
+    } else {
+        Outcome::Unchanged
+    };
     note_names(filing, key, &names)?;
     if filing.awaits() {
         names.push(Alias::Number(number));
@@ -89,13 +81,66 @@ pub(super) fn file(
     Ok((outcome, key))
 }
 
+/// Writes the Patient resource and the person's row; what is here already gets the forms that are needed from now on.
+fn take(
+    filing: &mut Filing,
+    held: &OpenPatient,
+    mut patient: OpenPatient,
+    raw: &str,
+    resource: &Value,
+    scope: &Scope<'_>,
+) -> Result<Outcome, Failure> {
+    if patient.marks.number_changed && !held.marks.number_changed {
+        let current = current_families(resource);
+        if !current.is_empty() {
+            patient.demographics.families = current;
+        }
+        if !held.marks.registrations.is_empty() {
+            conceal_what_is_here(filing, &mut patient.clone())?;
+        }
+    }
+    if patient.demographics.restricted && !held.demographics.restricted {
+        strip_what_is_here(filing, &patient)?;
+    }
+    let untraced = patient.marks.number_changed.then(|| without_trace(resource, patient.demographics.nhs_number));
+    let item = Item {
+        raw,
+        resource,
+        kind: "Patient",
+        owner: patient.key,
+        data_key: &patient.data_key,
+        patient: Some(&patient),
+        instead: untraced.as_ref(),
+    };
+    let outcome = filing.store(&item, scope)?;
+    filing.put_patient(patient)?;
+    Ok(outcome)
+}
+
 /// The patient a document carries inside, made known where they are not; `None` where the Patient inside does not say who it is.
 pub(super) fn introduce(filing: &mut Filing, resource: &Value) -> Result<Option<PatientKey>, Failure> {
     let Ok(Some(number)) = number_of(resource) else { return Ok(None) };
-    let Ok(demographics) = demographics(filing, resource, number) else { return Ok(None) };
-    let mut patient = find_or_make(filing, &demographics)?;
+    let Ok(demographics) = read(resource, number) else { return Ok(None) };
+    let registration = Registration::of(resource, [0; 16], None, filing.keys());
+    let same = of_birth_date(filing, &demographics)?;
+    let (open, copies): (Vec<_>, Vec<_>) = same.iter().partition(|p| !p.demographics.is_copy());
+    let mut patient = match (same.iter().find(|p| has_identifier(p, &registration)), open.as_slice(), copies.as_slice())
+    {
+        (Some(known), _, _) => known.clone(),
+        (None, [one], _) | (None, [], [one, ..]) => OpenPatient::clone(one),
+        (None, [], []) => make(filing, &demographics)?,
+        (None, _, _) => return Err(Reason::AmbiguousSubject.into()),
+    };
+    let marked = is_marked(resource);
+    if (marked || patient.marks.number_changed) && has_traces(resource, number) {
+        return Err(Reason::TracesInDocument.into());
+    }
     let key = patient.key;
-    if patient.marks.whereabouts.is_empty() {
+    if patient.marks.whereabouts.is_empty() || (marked && !patient.marks.number_changed) {
+        if marked && !std::mem::replace(&mut patient.marks.number_changed, true) {
+            patient.note_marks();
+            conceal_what_is_here(filing, &mut patient)?;
+        }
         patient.marks.whereabouts = whereabouts(resource);
         patient.marks.whereabouts.truncate(WHEREABOUTS);
         filing.put_patient(patient)?;
@@ -105,15 +150,38 @@ pub(super) fn introduce(filing: &mut Filing, resource: &Value) -> Result<Option<
 }
 
 /// The person under the number with the same birth date; a new one where there is none. The same number with another birth date is
-/// another person until somebody has looked.
-fn find_or_make(filing: &mut Filing, demographics: &Demographics) -> Result<OpenPatient, StoreError> {
+/// another person until somebody has looked, and so is a second entry in one register.
+fn find_or_make(
+    filing: &mut Filing,
+    demographics: &Demographics,
+    registration: &Registration,
+) -> Result<OpenPatient, StoreError> {
+    let mut same = of_birth_date(filing, demographics)?;
+    let known = same.iter().position(|held| has_identifier(held, registration));
+    let another = |held: &OpenPatient| held.marks.registrations.iter().any(|r| registration.is_another_than(r));
+    match known.or_else(|| same.iter().position(|held| !another(held))) {
+        Some(index) => Ok(same.swap_remove(index)),
+        None => make(filing, demographics),
+    }
+}
+
+fn has_identifier(held: &OpenPatient, registration: &Registration) -> bool {
+    held.marks.registrations.iter().any(|r| registration.shares_identifier(r))
+}
+
+fn of_birth_date(filing: &mut Filing, demographics: &Demographics) -> Result<Vec<OpenPatient>, StoreError> {
+    let number = filing.keys().blind_number(&demographics.nhs_number);
+    let mut found = Vec::new();
+    for key in under_number_in(filing.rows(), &number)? {
+        let held = filing.patient(&key)?.filter(|p| p.demographics.birth_date == demographics.birth_date);
+        found.extend(held.map(|held| held.as_ref().clone()));
+    }
+    Ok(found)
+}
+
+fn make(filing: &mut Filing, demographics: &Demographics) -> Result<OpenPatient, StoreError> {
     let number = filing.keys().blind_number(&demographics.nhs_number);
     let mut keys = under_number_in(filing.rows(), &number)?;
-    for key in &keys {
-        if let Some(held) = filing.patient(key)?.filter(|p| p.demographics.birth_date == demographics.birth_date) {
-            return Ok(held.as_ref().clone());
-        }
-    }
     let (patient, wrapped) = fresh(filing.rows().database(), demographics.clone())?;
     keys.push(patient.key);
     let numbers = seal_numbers(filing.rows().database(), &number, &keys)?;
@@ -129,14 +197,21 @@ fn updated(
     held: &OpenPatient,
     new: Demographics,
     resource: &Value,
-    place: [u8; 16],
+    registration: Registration,
     scope: &Scope<'_>,
-) -> Result<OpenPatient, StoreError> {
+) -> Result<OpenPatient, Failure> {
     let mut patient = held.clone();
-    let mut families = new.families.clone();
-    families.extend(held.demographics.families.iter().filter(|f| !new.families.contains(f)).cloned());
-    families.truncate(FAMILIES);
-    patient.demographics = Demographics { families, ..new };
+    let place = registration.place;
+    patient.demographics = new;
+    patient.marks.number_changed |= is_marked(resource);
+    if patient.marks.number_changed {
+        without_previous_names(&mut patient.demographics, resource)?;
+    } else {
+        let families = &mut patient.demographics.families;
+        let earlier: Vec<_> = held.demographics.families.iter().filter(|f| !families.contains(f)).cloned().collect();
+        families.extend(earlier);
+        families.truncate(FAMILIES);
+    }
     // A death that another copy records is not undone by one that says nothing.
     if resource.get("deceasedBoolean").is_none() && patient.demographics.deceased.is_none() {
         patient.demographics.deceased.clone_from(&held.demographics.deceased);
@@ -151,6 +226,14 @@ fn updated(
             patient.marks.whereabouts.push(text);
         }
     }
+    patient.marks.registrations.retain(|there| there.place != place);
+    if patient.marks.registrations.len() >= REGISTRATIONS {
+        patient.marks.registrations.remove(0);
+    }
+    patient.marks.registrations.push(registration);
+    patient.marks.links.retain(|link| link.by != place);
+    patient.marks.links.extend(links(filing, resource, place)?);
+    patient.note_marks();
     let practice = first_organisation(filing, resource, "generalPractitioner", scope, |_| true)?;
     patient.practice = practice.map(|ods| match &held.practice {
         Some(same) if same.ods == ods => same.clone(),
@@ -159,14 +242,45 @@ fn updated(
     Ok(patient)
 }
 
-/// Whether the row on disk or about to be written restricts the address already.
-fn was_restricted(filing: &mut Filing, key: &PatientKey) -> Result<bool, StoreError> {
-    Ok(filing.patient(key)?.is_some_and(|held| held.demographics.restricted))
+/// A previous name belongs to the previous number.
+fn without_previous_names(demographics: &mut Demographics, resource: &Value) -> Result<(), Reason> {
+    demographics.families = current_families(resource);
+    if demographics.families.is_empty() { Err(Reason::NoFamilyName) } else { Ok(()) }
+}
+
+/// Makes the forms of the Patients that are here anew, of what may stand in them after a number change, and forgets previous names; before
+/// the person's row says so.
+pub(super) fn conceal_what_is_here(filing: &mut Filing, patient: &mut OpenPatient) -> Result<(), Failure> {
+    filing.writer.commit()?;
+    let mut current: Vec<String> = Vec::new();
+    let database = filing.rows().database().clone();
+    let known = Whereabouts::new(patient.marks.whereabouts.iter().map(String::as_str));
+    for mut indexed in headers_in(&database, patient, Category::Demographics)? {
+        if indexed.header.resource_type != "Patient" {
+            continue;
+        }
+        let Some(resource) = original(filing, patient, &indexed)? else { continue };
+        let left = without_trace(&resource, patient.demographics.nhs_number);
+        let more = current_families(&left);
+        current.extend(more.into_iter().filter(|family| !current.contains(family)).collect::<Vec<_>>());
+        let class = Class { category: indexed.header.category, labels: indexed.header.labels };
+        let mut made = forms::plain(&mut filing.packer, &left.to_string(), &left, &class)?;
+        if patient.demographics.restricted {
+            made.extend(forms::stripped(&mut filing.packer, &left, &class, &known)?);
+        }
+        indexed.header.forms.clear();
+        write_forms(filing, patient, &mut indexed, &class, made)?;
+    }
+    if !current.is_empty() {
+        current.truncate(FAMILIES);
+        patient.demographics.families = current;
+    }
+    Ok(())
 }
 
 /// Makes the stripped forms of everything that is here: before the patient's row says that they are needed, so that a crash
 /// in between repeats the work and never serves a record unstripped.
-fn strip_what_is_here(filing: &mut Filing, patient: &OpenPatient) -> Result<(), Failure> {
+pub(super) fn strip_what_is_here(filing: &mut Filing, patient: &OpenPatient) -> Result<(), Failure> {
     filing.writer.commit()?;
     let database = filing.rows().database().clone();
     let known = Whereabouts::new(patient.marks.whereabouts.iter().map(String::as_str));
@@ -174,29 +288,50 @@ fn strip_what_is_here(filing: &mut Filing, patient: &OpenPatient) -> Result<(), 
         if indexed.header.form(Form::FullStripped).is_some() {
             continue;
         }
-        let Some(full) = body(&database, &patient.key, &patient.data_key, &indexed.place, Form::Full)? else {
-            continue;
-        };
-        let resource: Value = serde_json::from_slice(&unpack(&full)?).map_err(std::io::Error::from)?;
+        let Some(resource) = original(filing, patient, &indexed)? else { continue };
         let class = Class { category: indexed.header.category, labels: indexed.header.labels };
-        for (form, packed) in forms::stripped(&mut filing.packer, &resource, &class, &known)? {
-            let key = form_key(&patient.key, &indexed.place, form);
-            let sealed = patient.data_key.seal(Family::Forms, &key, &packed).map_err(StoreError::from)?;
-            filing.writer.put(Family::Forms, &key, sealed)?;
-            indexed.header.forms.push(form_hash(&class, form, &packed));
-        }
-        filing.put_header(&patient.key, &patient.data_key, &indexed.place, &indexed.header)?;
-        filing.writer.settle()?;
+        let made = forms::stripped(&mut filing.packer, &resource, &class, &known)?;
+        write_forms(filing, patient, &mut indexed, &class, made)?;
     }
     Ok(())
 }
 
-/// Every name leads to the person; one that led to somebody else leads to nobody from now on.
+/// The resource of which a record's forms were made.
+fn original(filing: &Filing, patient: &OpenPatient, indexed: &Indexed) -> Result<Option<Value>, Failure> {
+    let database = filing.rows().database();
+    let full = body(database, &patient.key, &patient.data_key, &indexed.place, Form::Full)?;
+    Ok(match full {
+        Some(full) => Some(serde_json::from_slice(&unpack(&full)?).map_err(std::io::Error::from)?),
+        None => None,
+    })
+}
+
+/// Writes further forms of a record, and its header with them.
+fn write_forms(
+    filing: &mut Filing,
+    patient: &OpenPatient,
+    indexed: &mut Indexed,
+    class: &Class,
+    made: Vec<(Form, Vec<u8>)>,
+) -> Result<(), Failure> {
+    for (form, packed) in made {
+        let key = form_key(&patient.key, &indexed.place, form);
+        let sealed = patient.data_key.seal(Family::Forms, &key, &packed).map_err(StoreError::from)?;
+        filing.writer.put(Family::Forms, &key, sealed)?;
+        indexed.header.forms.push(form_hash(class, form, indexed.header.imported, &packed));
+    }
+    filing.put_header(&patient.key, &patient.data_key, &indexed.place, &indexed.header)?;
+    Ok(filing.writer.settle()?)
+}
+
+/// Every name leads to the person; one that led to somebody else leads to nobody from now on, unless that is the same person under
+/// another number.
 fn note_names(filing: &mut Filing, owner: PatientKey, names: &[Alias<'_>]) -> Result<(), StoreError> {
     for name in names {
         let key = name.key(filing.keys());
         match filing.known(&key)? {
             Some(known) if known.owner == owner || known.owner == AMBIGUOUS => {}
+            Some(known) if same_person(filing, &known.owner, &owner)? => {}
             Some(_) => filing.put_known(key, Known::name_of(AMBIGUOUS))?,
             None => filing.put_known(key, Known::name_of(owner))?,
         }
@@ -204,105 +339,10 @@ fn note_names(filing: &mut Filing, owner: PatientKey, names: &[Alias<'_>]) -> Re
     Ok(())
 }
 
-/// The NHS number: an identifier of its system that is not marked as old.
-fn number_of(resource: &Value) -> Result<Option<NhsNumber>, Failure> {
-    let stated = items(resource, "identifier")
-        .filter(|i| text(i, "system") == Some(NHS_NUMBER) && text(i, "use") != Some("old"))
-        .find_map(|i| text(i, "value"));
-    match stated {
-        Some(value) => Ok(Some(value.parse().map_err(Reason::BadNhsNumber)?)),
-        None => Ok(None),
-    }
-}
-
-fn demographics(filing: &mut Filing, resource: &Value, nhs_number: NhsNumber) -> Result<Demographics, Failure> {
-    let written = text(resource, "birthDate").ok_or(Reason::NoBirthDate)?;
-    if PartialDate::parse(written).is_none() {
-        return Err(Reason::BadBirthDate.into());
-    }
-    // The name in use first, then every other one.
-    let mut names: Vec<&Value> = items(resource, "name").collect();
-    names.sort_by_key(|name| match text(name, "use") {
-        Some("official") => 0,
-        Some("usual") => 1,
-        Some("old" | "maiden") => 3,
-        _ => 2,
-    });
-    let mut families: Vec<String> = Vec::new();
-    for family in names.iter().filter_map(|name| text(name, "family")) {
-        if families.len() < FAMILIES && !families.iter().any(|known| known == family) {
-            families.push(family.to_owned());
-        }
-    }
-    if families.is_empty() {
-        return Err(Reason::NoFamilyName.into());
-    }
-    let given = names.first().into_iter().flat_map(|name| items(name, "given"));
-    let address = current_address(resource);
-    Ok(Demographics {
-        nhs_number,
-        birth_date: Date::from_iso(written),
-        families,
-        given: given.filter_map(Value::as_str).map(str::to_owned).collect(),
-        gender: text(resource, "gender").map(str::to_owned),
-        address_line: address.and_then(one_line),
-        postcode: address.and_then(|a| text(a, "postalCode")).map(str::to_owned),
-        restricted: restricts_address(resource),
-        deceased: match resource.get("deceasedBoolean").and_then(Value::as_bool) {
-            Some(true) => Some(String::new()),
-            _ => text(resource, "deceasedDateTime").map(str::to_owned),
-        },
-        superseded_by: superseded_by(filing, resource)?,
-        invalidated: resource.get("meta").is_some_and(|meta| {
-            codings(meta, "tag").any(|(system, code, _)| system == NUMBER_STATUS && code == "invalidated")
-        }),
-    })
-}
-
-fn current_address(resource: &Value) -> Option<&Value> {
-    let all = || items(resource, "address").filter(|a| text(a, "use") != Some("old"));
-    all().find(|a| text(a, "use") == Some("home")).or_else(|| all().next())
-}
-
-fn one_line(address: &Value) -> Option<String> {
-    if let Some(line) = text(address, "text") {
-        return Some(line.to_owned());
-    }
-    let parts: Vec<&str> = items(address, "line")
-        .filter_map(Value::as_str)
-        .chain(text(address, "city"))
-        .filter(|p| !p.is_empty())
-        .collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
-/// `Patient.link` of type `replaced-by`: its NHS number, or that of the Patient it leads to (a PDS Patient's id is its number).
-fn superseded_by(filing: &mut Filing, resource: &Value) -> Result<Option<NhsNumber>, StoreError> {
-    let Some(other) =
-        items(resource, "link").find(|l| text(l, "type") == Some("replaced-by")).and_then(|l| l.get("other"))
-    else {
-        return Ok(None);
-    };
-    let pointer = Pointer::read(other, resource);
-    if let Some(number) = pointer.number() {
-        return Ok(Some(number));
-    }
-    let (Some(Literal::Relative(_, id)) | Some(Literal::Absolute(_, _, id))) = pointer.literal else { return Ok(None) };
-    let key = Alias::Record { kind: "Patient", id }.key(filing.keys());
-    if let Some(known) = filing.known(&key)?
-        && let Some(patient) = filing.patient(&known.owner)?
-    {
-        return Ok(Some(patient.demographics.nhs_number));
-    }
-    Ok(id.parse().ok())
-}
-
-/// Every text of a Patient that says where they are.
-fn whereabouts(resource: &Value) -> Vec<String> {
-    let addresses = items(resource, "address").flat_map(|a| {
-        let lines = items(a, "line").filter_map(Value::as_str);
-        lines.chain(["text", "postalCode"].into_iter().filter_map(|name| text(a, name)))
-    });
-    let telecom = items(resource, "telecom").filter_map(|t| text(t, "value"));
-    addresses.chain(telecom).map(str::to_owned).collect()
+/// Whether the own records link the numbers of two rows.
+fn same_person(filing: &mut Filing, one: &PatientKey, other: &PatientKey) -> Result<bool, StoreError> {
+    let (Some(one), Some(other)) = (filing.patient(one)?, filing.patient(other)?) else { return Ok(false) };
+    let (one, other) = (&one.demographics, &other.demographics);
+    let changed = one.number_changed || other.number_changed;
+    Ok(!changed && (one.other_numbers.contains(&other.nhs_number) || other.other_numbers.contains(&one.nhs_number)))
 }

@@ -68,6 +68,10 @@ pub(in crate::store) enum Reason {
     #[error("its subject's name fits two different patients here; resolve the duplicate first")]
     AmbiguousSubject,
     #[error(
+        "the Patient inside the document carries a number-change marker beside links, other numbers or previous names; issue the document again without them"
+    )]
+    TracesInDocument,
+    #[error(
         "a record of this type and id is already here for another patient and this one states no newer version; ids must be unique within the organisation"
     )]
     OtherPatient,

@@ -1,5 +1,7 @@
 //! Whose a resource is: every way in which FHIR R4 lets it say so.
 
+use careweave_protocol::id::OdsCode;
+use careweave_protocol::record::code::ODS;
 use serde_json::Value;
 
 use super::filing::Filing;
@@ -26,6 +28,8 @@ pub(super) fn whose(filing: &mut Filing, resource: &Value, kind: &str, scope: &S
     let mut awaited = None;
     for pointer in subjects(resource, kind) {
         match resolve(filing, &pointer, scope)? {
+            // A Provenance of an Organization is nobody's.
+            Found::Owner(PatientKey::ORGANISATION) => return Ok(Whose::Organisation),
             Found::Owner(owner) => return Ok(Whose::Patient(owner)),
             Found::Awaited(name) => awaited = awaited.or(Some(name)),
         }
@@ -84,7 +88,7 @@ pub(super) fn resolve(filing: &mut Filing, pointer: &Pointer<'_>, scope: &Scope<
     if let (Some(owner), Some(stated)) = (literal, pointer.number()) {
         let theirs = filing
             .patient(&owner)?
-            .is_some_and(|p| p.demographics.nhs_number == stated || p.demographics.superseded_by == Some(stated));
+            .is_some_and(|p| p.demographics.nhs_number == stated || p.demographics.other_numbers.contains(&stated));
         if !theirs {
             return Err(Reason::SubjectsDiffer.into());
         }
@@ -153,30 +157,32 @@ fn named(filing: &mut Filing, alias: &Alias<'_>) -> Result<Option<Known>, StoreE
     filing.known(&key)
 }
 
-/// The one patient under a number; [`AMBIGUOUS`] where there are two.
+/// The one patient under a number; [`AMBIGUOUS`] where there are two. A closed registration, or one that says of which other it is a
+/// copy, is no second patient.
 fn numbered(filing: &mut Filing, alias: &Alias<'_>) -> Result<Option<PatientKey>, StoreError> {
     let key = alias.key(filing.keys());
-    let mut alive = Vec::new();
+    let (mut open, mut copies) = (Vec::new(), Vec::new());
     for owner in under_number_in(filing.rows(), &key)? {
-        if filing.patient(&owner)?.is_some() {
-            alive.push(owner);
+        if let Some(held) = filing.patient(&owner)? {
+            let list = if held.demographics.is_copy() { &mut copies } else { &mut open };
+            list.push(owner);
         }
     }
-    Ok(match alive.as_slice() {
-        [] => None,
-        [one] => Some(*one),
+    Ok(match (open.as_slice(), copies.as_slice()) {
+        ([], []) => None,
+        ([one], _) | ([], [one]) => Some(*one),
         _ => Some(AMBIGUOUS),
     })
 }
 
-/// The ODS code that a reference to an organisation states, or that its Organization has.
+/// The ODS code that a reference to an organisation states, or that its Organization has; of a PractitionerRole, that of the organisation
+/// it works for.
 pub(super) fn organisation(
     filing: &mut Filing,
     reference: &Value,
     resource: &Value,
     scope: &Scope<'_>,
-) -> Result<Option<careweave_protocol::id::OdsCode>, StoreError> {
-    use careweave_protocol::record::code::ODS;
+) -> Result<Option<OdsCode>, StoreError> {
     let stated = items(reference, "identifier").find(|i| text(i, "system") == Some(ODS)).and_then(|i| text(i, "value"));
     if let Some(ods) = stated.and_then(|value| value.parse().ok()) {
         return Ok(Some(ods));
@@ -185,14 +191,34 @@ pub(super) fn organisation(
     if let Some(Alias::Identifier { system: ODS, value }) = pointer.logical {
         return Ok(value.parse().ok());
     }
-    let alias = match pointer.literal {
-        Some(Literal::Urn(url) | Literal::Absolute(url, _, _)) => {
+    if let Some(role) = contained_role(reference, resource) {
+        // A role inside that works for a role inside leads nowhere.
+        let employer = role.get("organization").filter(|employer| contained_role(employer, resource).is_none());
+        return employer.map_or(Ok(None), |employer| organisation(filing, employer, resource, scope));
+    }
+    let (known, base) = match pointer.literal {
+        Some(Literal::Urn(url) | Literal::Absolute(url, _, _)) if scope.organisations.contains_key(url) => {
             return Ok(scope.organisations.get(url).cloned());
         }
-        Some(Literal::Relative("Organization", id)) => Alias::Record { kind: "Organization", id },
+        Some(Literal::Urn(url)) => (named(filing, &Alias::Url(url))?, None),
+        Some(Literal::Relative(kind, id)) if EMPLOYERS.contains(&kind) => {
+            (named(filing, &Alias::Record { kind, id })?, scope.full_url.and_then(base_of))
+        }
+        Some(Literal::Absolute(url, kind, id)) if EMPLOYERS.contains(&kind) => {
+            (named(filing, &Alias::Record { kind, id })?, base_of(url))
+        }
         _ => return Ok(None),
     };
-    Ok(named(filing, &alias)?.and_then(|known| known.ods))
+    let Some(known) = known.filter(|known| known.ods.is_some()) else { return Ok(None) };
+    let fits = base.is_none() || known.base == [0; 16] || base.is_some_and(|base| filing.base_key(base) == known.base);
+    Ok(known.ods.filter(|_| fits))
+}
+
+/// The contained PractitionerRole that a reference names.
+fn contained_role<'a>(reference: &Value, resource: &'a Value) -> Option<&'a Value> {
+    let id = text(reference, "reference")?.strip_prefix('#')?;
+    items(resource, "contained")
+        .find(|c| text(c, "id") == Some(id) && text(c, "resourceType") == Some("PractitionerRole"))
 }
 
 /// References to organisations in `performer` of a request, `generalPractitioner` of a Patient.
@@ -201,8 +227,8 @@ pub(super) fn first_organisation(
     resource: &Value,
     name: &str,
     scope: &Scope<'_>,
-    wanted: impl Fn(&careweave_protocol::id::OdsCode) -> bool,
-) -> Result<Option<careweave_protocol::id::OdsCode>, StoreError> {
+    wanted: impl Fn(&OdsCode) -> bool,
+) -> Result<Option<OdsCode>, StoreError> {
     for reference in each(resource.get(name)) {
         if let Some(ods) = organisation(filing, reference, resource, scope)?.filter(&wanted) {
             return Ok(Some(ods));
@@ -210,6 +236,9 @@ pub(super) fn first_organisation(
     }
     Ok(None)
 }
+
+/// Types that lead to an organisation's ODS code.
+const EMPLOYERS: [&str; 2] = ["Organization", "PractitionerRole"];
 
 /// Elements that name whom a resource is about.
 const SUBJECT: [&str; 5] = ["subject", "patient", "for", "beneficiary", "individual"];

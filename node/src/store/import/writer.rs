@@ -81,4 +81,12 @@ impl Rows for Writer {
 }
 
 /// Families with keys of 16 bytes that an import reads while it writes them; it deletes from none of them.
-const READ_BACK: [Family; 4] = [Family::Keys, Family::Numbers, Family::Patients, Family::References];
+const READ_BACK: [Family; 7] = [
+    Family::Keys,
+    Family::Numbers,
+    Family::Links,
+    Family::Namesakes,
+    Family::Patients,
+    Family::References,
+    Family::Sent,
+];
