@@ -1,10 +1,14 @@
 //! Is a record about the person asked about? The asker checks every record that arrives before it is merged.
 
+use std::borrow::Cow;
+
+use careweave_protocol::id::NhsNumber;
 use careweave_protocol::query::Patient;
 use careweave_protocol::record::code::NHS_NUMBER;
 use serde_json::Value;
 
-use super::row::element::{list, text};
+use super::matching::same_family;
+use super::row::element::{at, list, text};
 
 /// Why a record is about somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,13 +39,65 @@ pub(super) fn json_about(json: &Value, asked: &Patient) -> Result<(), Contradict
     resource(json, asked, DEEP)
 }
 
+/// Who is asked about, with the numbers that a source's own Patients say replaced one that was asked or were replaced by it
+/// (`Patient.link`, replaced-by or replaces). A holder that knows of the link answers under either number, which the asker may not
+/// have known of. Only a Patient of the same birth date and family name adds a number.
+pub(super) fn with_linked_numbers<'a>(asked: &'a Patient, records: &[Value]) -> Cow<'a, Patient> {
+    let patients: Vec<&Value> =
+        records.iter().filter(|json| text(json, "/resourceType").as_deref() == Some("Patient")).collect();
+    let mut known = Cow::Borrowed(asked);
+    // Each round follows one more link; there are no more numbers than Patients.
+    for _ in &patients {
+        let linked = patients.iter().filter(|json| same_person(json, asked)).flat_map(|json| {
+            let own = current_numbers(json);
+            let others: Vec<NhsNumber> =
+                list(json, "/link").iter().flat_map(|link| linked_numbers(link, &patients)).collect();
+            let met = own.iter().chain(&others).any(|number| known.numbers().any(|asked| asked == *number));
+            if met { [own, others].concat() } else { Vec::new() }
+        });
+        let new: Vec<NhsNumber> = linked.filter(|number| known.numbers().all(|asked| asked != *number)).collect();
+        if new.is_empty() {
+            break;
+        }
+        known.to_mut().other_numbers.extend(new);
+    }
+    known
+}
+
+fn same_person(json: &Value, asked: &Patient) -> bool {
+    text(json, "/birthDate").is_some_and(|born| born == asked.birth_date.to_string())
+        && list(json, "/name").iter().filter_map(|name| text(name, "/family")).any(|f| same_family(&asked.family, &f))
+}
+
+/// NHS numbers of a Patient that are not marked as old.
+fn current_numbers(json: &Value) -> Vec<NhsNumber> {
+    let current = list(json, "/identifier").iter().filter(|i| text(i, "/use").as_deref() != Some("old"));
+    let numbers = current.filter(|i| text(i, "/system").as_deref() == Some(NHS_NUMBER));
+    numbers.filter_map(|i| text(i, "/value")?.parse().ok()).collect()
+}
+
+/// The numbers a link leads to: stated in it, or those of the Patient of the same source that it refers to.
+fn linked_numbers(link: &Value, patients: &[&Value]) -> Vec<NhsNumber> {
+    if !matches!(text(link, "/type").as_deref(), Some("replaced-by" | "replaces")) {
+        return Vec::new();
+    }
+    let other = link.get("other").unwrap_or(&Value::Null);
+    if let Some(stated) = text(other, "/identifier/value").and_then(|value| value.parse().ok()) {
+        return vec![stated];
+    }
+    let Some(reference) = text(other, "/reference") else { return Vec::new() };
+    let id = reference.rsplit(['/', ':']).next().unwrap_or(&reference);
+    let target = patients.iter().find(|json| text(json, "/id").as_deref() == Some(id));
+    target.map_or_else(|| id.parse().into_iter().collect(), |json| current_numbers(json))
+}
+
 fn resource(json: &Value, asked: &Patient, depth: usize) -> Result<(), Contradiction> {
     let Some(deeper) = depth.checked_sub(1) else { return Ok(()) };
     if text(json, "/resourceType").as_deref() == Some("Patient") {
         patient(json, asked)?;
     }
     for pointer in SUBJECTS {
-        if let Some(subject) = json.pointer(pointer) {
+        if let Some(subject) = at(json, pointer) {
             numbers(list(subject, "/identifier"), asked)?;
         }
     }
@@ -63,14 +119,16 @@ fn patient(json: &Value, asked: &Patient) -> Result<(), Contradiction> {
     if asked.birth_date.to_string().starts_with(&born) { Ok(()) } else { Err(Contradiction::BirthDate) }
 }
 
-/// One of the NHS numbers must be the one asked; old numbers may stand beside it.
+/// One of the NHS numbers must be one of those asked for; others may stand beside it.
 fn numbers(identifiers: &[Value], asked: &Patient) -> Result<(), Contradiction> {
     let mut numbers = identifiers
         .iter()
         .filter(|i| text(i, "/system").as_deref() == Some(NHS_NUMBER))
         .filter_map(|i| text(i, "/value"))
         .peekable();
-    if numbers.peek().is_none() || numbers.any(|number| number.parse() == Ok(asked.nhs_number)) {
+    if numbers.peek().is_none()
+        || numbers.any(|number| number.parse().is_ok_and(|number| asked.numbers().any(|a| a == number)))
+    {
         Ok(())
     } else {
         Err(Contradiction::NhsNumber)
@@ -88,14 +146,19 @@ mod tests {
     use careweave_protocol::time::Date;
     use serde_json::json;
 
-    fn check(body: &Value) -> Result<(), Contradiction> {
-        let asked = Patient {
+    fn asked() -> Patient {
+        Patient {
             nhs_number: "9990010013".parse().unwrap(),
             birth_date: Date::new(1938, 3, 14).unwrap(),
             family: "Okafor".to_owned(),
             postcode: None,
-        };
-        about_asked_patient(body.to_string().as_bytes(), &asked)
+            other_numbers: Vec::new(),
+        }
+    }
+
+    fn check(body: &Value) -> Result<(), Contradiction> {
+        let other_numbers = vec!["9990256950".parse().unwrap()];
+        about_asked_patient(body.to_string().as_bytes(), &Patient { other_numbers, ..asked() })
     }
 
     fn number(value: &str) -> Value {
@@ -131,9 +194,48 @@ mod tests {
                 json!({"resourceType": "Bundle", "entry": [{"resource": patient("9990010013", "1951-07-02")}]}),
                 Err(Contradiction::BirthDate),
             ),
+            (patient("9990256950", "1938-03-14"), Ok(())),
+            (patient("9990256950", "1938-03-15"), Err(Contradiction::BirthDate)),
             (json!([1, 2]), Ok(())),
         ] {
             assert_eq!(check(&body), result, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_source_adds_a_number_by_a_link_between_patients_of_the_same_name_and_birth_date() {
+        let person = |id: &str, value: &str, family: &str, born: &str, link: Value| {
+            json!({
+            "resourceType": "Patient", "id": id, "identifier": number(value), "name": [{"family": family}], "birthDate": born, "link": link})
+        };
+        let to = |kind: &str, other: Value| json!([{"type": kind, "other": other}]);
+        let by_number =
+            |kind: &str, value: &str| to(kind, json!({"identifier": {"system": NHS_NUMBER, "value": value}}));
+        let old = person("1", "9990010013", "Okafor", "1938-03-14", json!([]));
+        for (records, added) in [
+            (vec![person("2", "9990133484", "Okafor", "1938-03-14", by_number("replaces", "9990010013"))], 1),
+            (
+                vec![
+                    person(
+                        "2",
+                        "9990133484",
+                        "Okafor",
+                        "1938-03-14",
+                        to("replaces", json!({"reference": "Patient/1"})),
+                    ),
+                    old.clone(),
+                ],
+                1,
+            ),
+            (vec![person("1", "9990010013", "Okafor", "1938-03-14", by_number("replaced-by", "9990133484"))], 1),
+            (vec![person("2", "9990133484", "Okafor", "1938-03-14", by_number("seealso", "9990010013"))], 0),
+            (vec![person("2", "9990133484", "Okafor", "1938-03-15", by_number("replaces", "9990010013"))], 0),
+            (vec![person("2", "9990133484", "Eze", "1938-03-14", by_number("replaces", "9990010013"))], 0),
+            (vec![person("2", "9990133484", "Okafor", "1938-03-14", json!([])), old], 0),
+        ] {
+            let asked = asked();
+            let known = with_linked_numbers(&asked, &records);
+            assert_eq!(known.other_numbers.len(), added, "{records:?}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use careweave_protocol::desk::view::{Absence, Moment, Row, Source, SourceView, WITHHELD};
-use careweave_protocol::query::SourceOutcome;
 use careweave_protocol::query::completeness::NotAsked;
+use careweave_protocol::query::{Period, SourceOutcome};
 use careweave_protocol::record::Category;
 use careweave_protocol::time::Timestamp;
 
@@ -39,18 +39,32 @@ pub fn all_replied(sources: &[SourceRecords]) -> bool {
     sources.iter().all(|source| source.outcome.as_ref().is_some_and(|outcome| !outcome.asked() || outcome.replied()))
 }
 
-/// The sentence for each category asked for that has no rows.
+/// The sentence for each category asked for that has no rows. `rejected` are the sources and categories of records that were
+/// left out because they are about somebody else.
 #[must_use]
 pub fn absences(
     wanted: impl Iterator<Item = Category>,
     rows: &BTreeMap<Category, Vec<Row>>,
+    rejected: &[(usize, Category)],
     sources: &[SourceRecords],
+    period: &Period,
 ) -> Vec<Absence> {
-    let asked: Vec<&SourceRecords> =
-        sources.iter().filter(|s| s.outcome.as_ref().is_none_or(SourceOutcome::asked)).collect();
-    let everybody = asked.iter().all(|s| s.outcome.as_ref().is_some_and(SourceOutcome::replied));
+    let asked: Vec<(usize, &SourceRecords)> =
+        sources.iter().enumerate().filter(|(_, s)| s.outcome.as_ref().is_none_or(SourceOutcome::asked)).collect();
+    let mut not_reached = 0;
+    let mut awaited = 0;
+    for (_, source) in &asked {
+        match &source.outcome {
+            None => awaited += 1,
+            Some(outcome) if !outcome.replied() && *outcome != SourceOutcome::AnsweredPartial => not_reached += 1,
+            Some(_) => {}
+        }
+    }
+    let dated = period.since.is_some() || period.until.is_some();
+    let whole = asked.iter().all(|(_, s)| s.outcome.as_ref().is_some_and(SourceOutcome::replied));
     let empty = wanted.filter(|category| rows.get(category).is_none_or(Vec::is_empty));
-    empty.map(|category| absence(category, &asked, everybody)).collect()
+    let asked = Asked { sources: asked, whole, not_reached, awaited, dated, rejected };
+    empty.map(|category| asked.absence(category)).collect()
 }
 
 /// The category's name at the head of a sentence.
@@ -85,20 +99,53 @@ pub fn title(category: Category) -> &'static str {
     }
 }
 
-/// "None recorded" counts only sources that answered in full with the category open, and is said only when every asked
-/// source replied; a source with nothing shareable never counts.
-fn absence(category: Category, asked: &[&SourceRecords], everybody: bool) -> Absence {
-    let total = asked.len();
-    let open =
-        asked.iter().filter(|s| s.outcome == Some(SourceOutcome::Answered) && s.open.contains(&category)).count();
-    let title = title(category);
-    let sources = if total == 1 { "source" } else { "sources" };
-    let (kind, text) = if everybody && open > 0 {
-        ("none-recorded", format!("{title}: none recorded at {open} of {total} {sources}."))
-    } else {
-        ("nothing-supplied", format!("{title}: nothing supplied by {total} {sources}. This does NOT mean none."))
-    };
-    Absence { category, kind: kind.to_owned(), text }
+/// Those that were asked, and how far they replied.
+struct Asked<'a> {
+    sources: Vec<(usize, &'a SourceRecords)>,
+    /// Whether every one of them replied in whole.
+    whole: bool,
+    not_reached: usize,
+    awaited: usize,
+    /// Whether only some dates were asked for.
+    dated: bool,
+    rejected: &'a [(usize, Category)],
+}
+
+impl Asked<'_> {
+    /// "None recorded" counts only sources that answered in full with the category open, and is said only when every asked
+    /// source replied; a source with nothing shareable never counts, nor one that hides a medicine or sent somebody else's record.
+    fn absence(&self, category: Category) -> Absence {
+        let total = self.sources.len();
+        let open = self
+            .sources
+            .iter()
+            .filter(|(index, s)| {
+                let hidden = category == Category::Medications && s.medicines_not_shown > 0;
+                let somebody_else = self.rejected.contains(&(*index, category));
+                s.outcome == Some(SourceOutcome::Answered) && s.open.contains(&category) && !hidden && !somebody_else
+            })
+            .count();
+        let title = title(category);
+        let sources = if total == 1 { "source" } else { "sources" };
+        let (kind, mut text) = if self.whole && open > 0 {
+            let dates =
+                if self.dated && !Category::SAFETY.contains(&category) { " for the dates asked for" } else { "" };
+            ("none-recorded", format!("{title}: none recorded at {open} of {total} {sources}{dates}."))
+        } else {
+            ("nothing-supplied", format!("{title}: nothing supplied by {total} {sources}. This does NOT mean none."))
+        };
+        for (count, one, several) in [
+            (self.not_reached, "was not reached", "were not reached"),
+            (self.awaited, "is still being asked", "are still being asked"),
+        ] {
+            match count {
+                0 => {}
+                1 => text.push_str(&format!(" 1 of them {one}.")),
+                _ => text.push_str(&format!(" {count} of them {several}.")),
+            }
+        }
+        Absence { category, kind: kind.to_owned(), text }
+    }
 }
 
 fn line(source: &SourceRecords, as_at: Timestamp) -> SourceView {
@@ -136,6 +183,7 @@ fn line(source: &SourceRecords, as_at: Timestamp) -> SourceView {
 /// Local organisations as one line that says whether all of them replied and no more.
 fn fold(hidden: &[SourceView]) -> Option<SourceView> {
     let asked: Vec<&SourceView> = hidden.iter().filter(|line| line.asked).collect();
+    let stale = asked.iter().any(|line| line.stale);
     let replied = asked.iter().all(|line| line.replied);
     let answered = asked.iter().any(|line| line.outcome == "answered" || line.outcome == "answered-partial");
     let outcome = match (asked.is_empty(), replied, answered) {
@@ -153,14 +201,20 @@ fn fold(hidden: &[SourceView]) -> Option<SourceView> {
         outcome: outcome.to_owned(),
         records: hidden.iter().map(|line| line.records).fold(0, u32::saturating_add),
         ms: hidden.iter().map(|line| line.ms).max().unwrap_or(0),
-        data_to: hidden.iter().filter_map(|line| line.data_to).min(),
+        data_to: oldest(&asked),
         reason: None,
         asked: !asked.is_empty(),
         replied: !asked.is_empty() && replied,
         ineligible: hidden.iter().any(|line| line.ineligible),
-        stale: hidden.iter().any(|line| line.stale),
+        stale,
         duty_contact: None,
     })
+}
+
+/// Up to when the data of all that answered is complete; not known when one of them does not say.
+fn oldest(lines: &[&SourceView]) -> Option<Moment> {
+    let answered = lines.iter().filter(|line| line.outcome.starts_with("answered"));
+    answered.map(|line| line.data_to).min().flatten()
 }
 
 fn not_asked(why: NotAsked) -> &'static str {

@@ -1,12 +1,14 @@
 //! Building a conflict: every side with its source, the newest marked as newest, no winner picked.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 use careweave_protocol::desk::view::{Conflict, ConflictEntry};
 use careweave_protocol::desk::warning::Warning;
 use careweave_protocol::record::Category;
 
 use super::dates;
+use super::merge::{root, unite};
 use super::row::Entry;
 
 /// What a conflict is about.
@@ -25,8 +27,8 @@ pub struct Subject<'a> {
 #[must_use]
 pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
     let mut sides = sides.to_vec();
-    sides.sort_by_key(|entry| Reverse(dates::asserted(&entry.row)));
-    let newest = sides.first().and_then(|entry| dates::asserted(&entry.row));
+    sides.sort_by_key(|entry| Reverse(entry.asserted()));
+    let newest = sides.first().and_then(|entry| entry.asserted());
     let entries = sides.iter().map(|entry| {
         let row = &entry.row;
         ConflictEntry {
@@ -39,7 +41,7 @@ pub fn conflict(subject: &Subject<'_>, sides: &[&Entry]) -> Conflict {
             severity: row.severity.clone(),
             date: row.date.clone().or_else(|| row.recorded.clone()),
             date_shown: said(entry),
-            newest: sides.len() > 1 && newest.is_some() && dates::asserted(row) == newest,
+            newest: sides.len() > 1 && newest.is_some() && entry.asserted() == newest,
         }
     });
     Conflict {
@@ -65,47 +67,34 @@ fn said(entry: &Entry) -> String {
 /// Groups entries of one concept: those that share a code, or whose `name` is the same. Gives the indices of each group.
 #[must_use]
 pub fn by_concept(entries: &[&Entry], name: impl Fn(&Entry) -> String) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Group> = Vec::new();
+    let mut parents: Vec<usize> = (0..entries.len()).collect();
+    let mut codes: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut names: HashMap<String, usize> = HashMap::new();
     for (index, entry) in entries.iter().enumerate() {
-        let codes: Vec<(String, String)> =
-            entry.row.codings.iter().map(|coding| (coding.system.clone(), coding.code.clone())).collect();
-        let name = name(entry);
         // One entry can tie several groups together.
-        let (tied, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.fits(&codes, &name));
-        let mut group = Group { codes, names: vec![name], members: vec![index] };
-        for other in tied {
-            group.codes.extend(other.codes);
-            group.names.extend(other.names);
-            group.members.extend(other.members);
+        for coding in &entry.row.codings {
+            let first = *codes.entry((&coding.system, &coding.code)).or_insert(index);
+            unite(&mut parents, index, first);
         }
-        group.members.sort_unstable();
-        groups = apart;
-        groups.push(group);
+        let name = name(entry);
+        if !name.is_empty() {
+            let first = *names.entry(name).or_insert(index);
+            unite(&mut parents, index, first);
+        }
     }
-    let mut members: Vec<Vec<usize>> = groups.into_iter().map(|group| group.members).collect();
-    members.sort();
-    members
-}
-
-/// One concept in the making.
-struct Group {
-    codes: Vec<(String, String)>,
-    names: Vec<String>,
-    members: Vec<usize>,
-}
-
-impl Group {
-    fn fits(&self, codes: &[(String, String)], name: &String) -> bool {
-        self.codes.iter().any(|code| codes.contains(code)) || (!name.is_empty() && self.names.contains(name))
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for index in 0..entries.len() {
+        groups.entry(root(&parents, index)).or_default().push(index);
     }
+    groups.into_values().collect()
 }
 
 /// Marks the newest dated row of each group of two or more.
 pub fn mark_newest(entries: &mut [&mut Entry]) {
-    let newest = entries.iter().filter_map(|entry| dates::listed_by(&entry.row)).map(|date| date.from).max();
+    let newest = entries.iter().filter_map(|entry| entry.listed()).map(|date| date.from).max();
     if newest.is_some() && entries.len() > 1 {
         for entry in entries {
-            entry.row.newest = dates::listed_by(&entry.row).map(|date| date.from) == newest;
+            entry.row.newest = entry.listed().map(|date| date.from) == newest;
         }
     }
 }

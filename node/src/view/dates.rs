@@ -1,7 +1,5 @@
 //! Dates of rows: which one counts, whether it lies in the window asked for, and how it is shown (rules 10 and 15).
 
-use std::cmp::Reverse;
-
 use careweave_protocol::desk::view::{Row, shown_in};
 use careweave_protocol::query::Period;
 use careweave_protocol::record::Category;
@@ -11,7 +9,7 @@ use careweave_protocol::time::{PartialDate, Timestamp};
 /// A period lasts until its end; without one it is still going on when `ongoing` says so.
 #[must_use]
 pub fn in_window(category: Category, row: &Row, ongoing: bool, period: &Period) -> bool {
-    if Category::SAFETY.contains(&category) {
+    if Category::SAFETY.contains(&category) || (period.since.is_none() && period.until.is_none()) {
         return true;
     }
     let Some(start) = listed_by(row) else { return true };
@@ -32,17 +30,19 @@ pub fn listed_by(row: &Row) -> Option<PartialDate> {
     read(&row.date).or_else(|| read(&row.recorded))
 }
 
-/// When somebody last said so: the recorded date, else the clinical one. An onset long ago can be said yesterday.
-#[must_use]
-pub fn asserted(row: &Row) -> Option<Timestamp> {
-    let read = |text: &Option<String>| text.as_deref().and_then(parse);
-    read(&row.recorded).or_else(|| read(&row.date)).map(|date| date.from)
+/// A date as an interval: from its first instant until the first that is no longer part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First instant.
+    pub from: Timestamp,
+    /// First instant after it.
+    pub until: Timestamp,
 }
 
-/// Newest first, undated last; ties stay as they were.
-#[must_use]
-pub fn newest_first(row: &Row) -> Reverse<Option<Timestamp>> {
-    Reverse(listed_by(row).map(|date| date.from))
+impl From<PartialDate> for Span {
+    fn from(date: PartialDate) -> Self {
+        Self { from: date.from, until: date.until }
+    }
 }
 
 /// Reads a FHIR date; a time without its zone, which FHIR forbids and feeds send, counts as its day.
@@ -55,22 +55,20 @@ pub fn parse(text: &str) -> Option<PartialDate> {
 /// `02-Nov-2026 14:10 GMT`. What cannot be read is shown as written and said to be unreadable.
 #[must_use]
 pub fn shown(text: &str, zone: &str) -> String {
-    match parse(text) {
-        Some(date) if date.text.len() > 10 => shown_in(date.from, zone),
-        Some(date) => date.shown(),
-        None => format!("{text} (unreadable date)"),
-    }
+    parse(text).map_or_else(|| format!("{text} (unreadable date)"), |date| in_zone(&date, zone))
 }
 
-/// What stands in a row's date column.
+fn in_zone(date: &PartialDate, zone: &str) -> String {
+    if date.text.len() > 10 { shown_in(date.from, zone) } else { date.shown() }
+}
+
+/// What stands in a row's date column, given what can be read of its clinical and its recorded date.
 #[must_use]
-pub fn row_shown(row: &Row, zone: &str) -> String {
-    let texts = [(&row.date, ""), (&row.recorded, "recorded ")];
-    let readable = texts.iter().find_map(|(text, prefix)| {
-        let text = text.as_deref()?;
-        parse(text).map(|_| format!("{prefix}{}", shown(text, zone)))
-    });
-    let raw = || texts.iter().find_map(|(text, _)| Some(format!("undated ({})", text.as_deref()?)));
+pub fn row_shown(row: &Row, clinical: Option<&PartialDate>, recorded: Option<&PartialDate>, zone: &str) -> String {
+    let readable = clinical
+        .map(|date| in_zone(date, zone))
+        .or_else(|| recorded.map(|date| format!("recorded {}", in_zone(date, zone))));
+    let raw = || [&row.date, &row.recorded].into_iter().flatten().next().map(|text| format!("undated ({text})"));
     let start = readable.or_else(raw).unwrap_or_else(|| "undated".to_owned());
     let Some(end) = row.date_end.as_deref().filter(|_| row.date.is_some()).map(|end| shown(end, zone)) else {
         return start;
@@ -150,15 +148,8 @@ mod tests {
             (row(None, None, None), "undated"),
             (row(Some("last spring"), None, None), "undated (last spring)"),
         ] {
-            assert_eq!(row_shown(&row, zone), shown);
+            let read = |text: &Option<String>| text.as_deref().and_then(parse);
+            assert_eq!(row_shown(&row, read(&row.date).as_ref(), read(&row.recorded).as_ref(), zone), shown);
         }
-    }
-
-    #[test]
-    fn undated_rows_sort_last() {
-        let mut rows = [row(None, None, None), row(Some("2019"), None, None), row(Some("2020-01-01"), None, None)];
-        rows.sort_by_key(newest_first);
-        let dates: Vec<_> = rows.iter().map(|r| r.date.as_deref()).collect();
-        assert_eq!(dates, [Some("2020-01-01"), Some("2019"), None]);
     }
 }

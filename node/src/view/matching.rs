@@ -29,10 +29,23 @@ pub struct Demographics {
     pub restricted: bool,
     /// Date of death (FHIR text), or an empty text when death is recorded without one.
     pub deceased: Option<String>,
-    /// The number that replaced this one (FHIR `Patient.link` replaced-by).
-    pub superseded_by: Option<NhsNumber>,
+    /// Numbers that replaced this one or were replaced by it, by the holder's own records (FHIR `Patient.link` replaced-by and
+    /// replaces). This number itself is among them where another registration under it is recorded to be the same person's.
+    pub other_numbers: Vec<NhsNumber>,
+    /// Whether an adoption or gender-recognition marker forbids linking this number to any other.
+    pub number_changed: bool,
+    /// Whether the holder's registration of the person was closed (FHIR `Patient.active` false).
+    pub closed: bool,
     /// Whether the number was invalidated: nothing is released under it.
     pub invalidated: bool,
+}
+
+impl Demographics {
+    /// Whether the registration was closed or says of which other under the same number it is a copy: no second person.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.closed || self.other_numbers.contains(&self.nhs_number)
+    }
 }
 
 impl std::fmt::Debug for Demographics {
@@ -69,12 +82,12 @@ pub enum ProbableReason {
     FamilyNameDiffersPostcodeAgrees,
 }
 
-/// What a holder finds among its records under one number.
+/// What a holder finds among its records under the numbers of one person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Located {
-    /// Exactly one certain record, at this index.
+    /// One person, certainly; the record at this index is theirs, and under the number asked where one is.
     One(usize),
-    /// Nobody under that number.
+    /// Nobody under those numbers.
     NotHeld,
     /// Nothing is released and the holder raises a data-quality task: two certain records, the same number with another
     /// birth date or name, or an invalidated number.
@@ -99,10 +112,102 @@ pub enum Doubt {
 }
 
 /// Compares what was asked with one record (rules 1 to 3): number and birth date exactly, and the typed family name with the
-/// current or a previous one after folding. The postcode corroborates and never decides; gender is not looked at.
+/// current or a previous one after folding. A number that replaced the one asked, or was replaced by it, is as good, unless a marker
+/// forbids the link. The postcode corroborates and never decides; gender is not looked at.
 #[must_use]
 pub fn match_patient(asked: &Patient, candidate: &Demographics) -> Match {
-    if asked.nhs_number != candidate.nhs_number || candidate.invalidated {
+    let linked = |number| candidate.nhs_number == number || candidate.other_numbers.contains(&number);
+    let theirs = candidate.nhs_number == asked.nhs_number || !candidate.number_changed && asked.numbers().any(linked);
+    if theirs { fit(asked, candidate) } else { Match::None }
+}
+
+/// Looks for the person among a holder's records; the index is that of the record to begin with, see [`held`] for all of them.
+#[must_use]
+pub fn locate(asked: &Patient, candidates: &[Demographics]) -> Located {
+    match held(asked, candidates) {
+        Ok(found) => found.first().map_or(Located::NotHeld, |index| Located::One(*index)),
+        Err(doubt) => Located::Doubtful(doubt),
+    }
+}
+
+/// Every record that is certainly the person's, by its index: those under the number asked first, then those under numbers that
+/// replaced it or were replaced by it. Each number is judged by itself. A doubt about the number asked releases nothing; a record
+/// under another number that does not fit as well is not the person's, and no reason to withhold what is.
+///
+/// # Errors
+/// What is wrong with the records, where none may be released.
+pub fn held(asked: &Patient, candidates: &[Demographics]) -> Result<Vec<usize>, Doubt> {
+    let (mut found, mut doubt) = (Vec::new(), None);
+    for number in linked_numbers(asked.nhs_number, asked.numbers(), candidates) {
+        match under(number, asked, candidates) {
+            Ok(indices) => found.extend(indices),
+            Err(wrong) if number == asked.nhs_number => return Err(wrong),
+            Err(wrong) => doubt = doubt.or(Some(wrong)),
+        }
+    }
+    match doubt {
+        Some(doubt) if found.is_empty() => Err(doubt),
+        _ => Ok(found),
+    }
+}
+
+/// The numbers of one person: `first`, those that `asked` gives with it, and those that the records link to them. None is reached across
+/// a marker.
+#[must_use]
+pub fn linked_numbers(
+    first: NhsNumber,
+    asked: impl Iterator<Item = NhsNumber>,
+    candidates: &[Demographics],
+) -> Vec<NhsNumber> {
+    let marked = |number: NhsNumber| candidates.iter().any(|c| c.nhs_number == number && c.number_changed);
+    if marked(first) {
+        return vec![first];
+    }
+    let mut numbers: Vec<NhsNumber> = Vec::new();
+    let mut reached: Vec<NhsNumber> = asked.collect();
+    while let Some(number) = reached.pop() {
+        if numbers.contains(&number) || marked(number) {
+            continue;
+        }
+        numbers.push(number);
+        for candidate in candidates {
+            if candidate.nhs_number == number {
+                reached.extend(&candidate.other_numbers);
+            } else if candidate.other_numbers.contains(&number) {
+                reached.push(candidate.nhs_number);
+            }
+        }
+    }
+    numbers.sort_by_key(|number| *number != first);
+    numbers
+}
+
+/// The records under one number that are certainly the person's.
+fn under(number: NhsNumber, asked: &Patient, candidates: &[Demographics]) -> Result<Vec<usize>, Doubt> {
+    let here: Vec<(usize, &Demographics)> =
+        candidates.iter().enumerate().filter(|(_, c)| c.nhs_number == number).collect();
+    if here.iter().any(|(_, c)| c.invalidated) {
+        return Err(Doubt::Invalidated);
+    }
+    let certain = here.iter().filter(|(_, c)| fit(asked, c) == Match::Certain).count();
+    if certain < here.len() {
+        // The same number with another birth date beside it makes a certain one uncertain too.
+        let probable = here.iter().find_map(|(_, c)| match fit(asked, c) {
+            Match::Probable(reason) if certain == 0 => Some(reason),
+            _ => None,
+        });
+        return Err(probable.map_or(Doubt::Contradicted, Doubt::Probable));
+    }
+    let (open, copies): (Vec<_>, Vec<_>) = here.into_iter().partition(|(_, c)| !c.is_copy());
+    if open.len() > 1 {
+        return Err(Doubt::Ambiguous);
+    }
+    Ok(open.into_iter().chain(copies).map(|(index, _)| index).collect())
+}
+
+/// Birth date and family name, whatever the number.
+fn fit(asked: &Patient, candidate: &Demographics) -> Match {
+    if candidate.invalidated {
         return Match::None;
     }
     let family = candidate.families.iter().any(|family| same_family(&asked.family, family));
@@ -125,30 +230,10 @@ pub fn match_patient(asked: &Patient, candidate: &Demographics) -> Match {
     })
 }
 
-/// Looks for the person among a holder's records under the number asked.
+/// A family name as it is compared, particles included; empty where nothing of it can be compared.
 #[must_use]
-pub fn locate(asked: &Patient, candidates: &[Demographics]) -> Located {
-    let under_number = || candidates.iter().enumerate().filter(|(_, c)| c.nhs_number == asked.nhs_number);
-    if under_number().next().is_none() {
-        return Located::NotHeld;
-    }
-    if under_number().any(|(_, c)| c.invalidated) {
-        return Located::Doubtful(Doubt::Invalidated);
-    }
-    let mut certain = under_number().filter(|(_, c)| match_patient(asked, c) == Match::Certain).map(|(index, _)| index);
-    match (certain.next(), certain.next()) {
-        (Some(_), Some(_)) => Located::Doubtful(Doubt::Ambiguous),
-        // The same number with another birth date beside it makes the certain one uncertain too.
-        (Some(index), None) if under_number().count() == 1 => Located::One(index),
-        (Some(_), None) => Located::Doubtful(Doubt::Contradicted),
-        (None, _) => {
-            let probable = under_number().find_map(|(_, c)| match match_patient(asked, c) {
-                Match::Probable(reason) => Some(reason),
-                Match::Certain | Match::None => None,
-            });
-            Located::Doubtful(probable.map_or(Doubt::Contradicted, Doubt::Probable))
-        }
-    }
+pub fn folded_family(name: &str) -> String {
+    fold_words(name).concat()
 }
 
 /// Whether two family names are the same after folding; a particle that one of them leaves out (`van der`, `de la`) is

@@ -1,11 +1,16 @@
 //! One record, many copies (rule 4): the same identifier, or the same id, becomes one entry at its custodian's highest version.
-//! Copies become "also at". Nothing is dropped for being similar; what a copy says otherwise stands beside it.
+//! Copies become "also at". Nothing is dropped for being similar; what a copy says otherwise stands beside it. Different documents
+//! about one event are linked ([`link`]), never folded.
 
-use std::collections::{BTreeMap, HashMap};
+pub mod link;
+
+use std::collections::HashMap;
 
 use careweave_protocol::desk::view::{AlsoAt, Row};
 
 use super::row::Entry;
+
+pub use link::originals_first;
 
 /// What merging leaves.
 pub struct Merged {
@@ -17,17 +22,36 @@ pub struct Merged {
 
 /// Merges copies. `codes[i]` is the ODS code of source `i`, by which the custodian of an identifier is recognised.
 #[must_use]
-pub fn merge(entries: Vec<Entry>, codes: &[&str]) -> Merged {
+pub fn merge(mut entries: Vec<Entry>, codes: &[&str]) -> Merged {
+    for entry in &mut entries {
+        entry.original = entry.custodian.as_deref().is_some_and(|code| codes.get(entry.source) == Some(&code));
+    }
     let groups = group(&entries);
-    let mut places: BTreeMap<usize, Vec<Entry>> = BTreeMap::new();
+    let mut sizes: Vec<usize> = vec![0; entries.len()];
+    for place in &groups {
+        if let Some(size) = sizes.get_mut(*place) {
+            *size += 1;
+        }
+    }
+    let mut merged = Merged { entries: Vec::with_capacity(entries.len()), in_error: 0 };
+    let mut places: HashMap<usize, Vec<Entry>> = HashMap::new();
     for (entry, place) in entries.into_iter().zip(groups) {
-        places.entry(place).or_default().push(entry);
+        let size = sizes.get(place).copied().unwrap_or(1);
+        // Most entries have no copy.
+        if size == 1 {
+            match entry.in_error {
+                true => merged.in_error += 1,
+                false => merged.entries.push(entry),
+            }
+            continue;
+        }
+        let copies = places.entry(place).or_default();
+        copies.push(entry);
+        if copies.len() == size {
+            resolve(newest_versions(std::mem::take(copies)), codes, &mut merged);
+        }
     }
-    let mut merged = Merged { entries: Vec::new(), in_error: 0 };
-    for copies in places.into_values() {
-        resolve(newest_versions(copies), codes, &mut merged);
-    }
-    link(&mut merged.entries);
+    link::link(&mut merged.entries, codes);
     merged
 }
 
@@ -118,10 +142,12 @@ fn resolve(copies: Vec<Entry>, codes: &[&str], merged: &mut Merged) {
             return;
         }
         let note = format!("{WITHDRAWN} {}", main.row.source);
+        let withdrawn_since = main.row.new;
         let before = merged.entries.len();
         resolve(still, &[], merged);
         for entry in merged.entries.iter_mut().skip(before) {
             entry.row.notes.push(note.clone());
+            entry.row.new |= withdrawn_since;
         }
         return;
     }
@@ -131,10 +157,12 @@ fn resolve(copies: Vec<Entry>, codes: &[&str], merged: &mut Merged) {
     merged.entries.push(main);
 }
 
-/// Makes a copy part of the entry shown.
+/// Makes a copy part of the entry shown. A copy that came since the last look makes the entry new only where it says something
+/// that the entry does not: the same words from one more holder are no news.
 fn adopt(main: &mut Entry, copy: Entry) {
     let differs = difference(main, &copy);
     let row = &mut main.row;
+    row.new |= copy.row.new && (differs.is_some() || (row.details.is_empty() && !copy.row.details.is_empty()));
     if row.details.is_empty() && !copy.row.details.is_empty() {
         row.notes.push(format!("details from the copy at {}", copy.row.source));
         row.details = copy.row.details;
@@ -202,39 +230,6 @@ fn rank(entry: &Entry) -> (u64, i64) {
     (version.unwrap_or(0), entry.updated.map_or(i64::MIN, |at| at.0))
 }
 
-/// Links documents about one event that have different ids: a shared identifier, or kind, custodian, encounter and day.
-fn link(entries: &mut [Entry]) {
-    let mut events: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (index, entry) in entries.iter().enumerate().filter(|(_, e)| DOCUMENTS.contains(&e.row.resource_type.as_str()))
-    {
-        let row = &entry.row;
-        for identifier in &row.identifiers {
-            events.entry(format!("{}|{}", identifier.system, identifier.value)).or_default().push(index);
-        }
-        let day = row.date.as_deref().and_then(|date| date.get(..10));
-        if let (Some(encounter), Some(day)) = (&entry.encounter, day) {
-            for coding in &row.codings {
-                let event = format!("{}|{}|{encounter}|{day}|{}", coding.system, coding.code, entry.source);
-                events.entry(event).or_default().push(index);
-            }
-        }
-    }
-    let name = |entry: &Entry| format!("{}/{}", entry.row.resource_type, entry.row.id);
-    for members in events.into_values().filter(|members| members.len() > 1) {
-        let names: Vec<String> = members.iter().filter_map(|index| entries.get(*index)).map(name).collect();
-        for index in members {
-            if let Some(entry) = entries.get_mut(index) {
-                let own = name(entry);
-                for other in &names {
-                    if *other != own && !entry.row.linked.contains(other) {
-                        entry.row.linked.push(other.clone());
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Whether two texts have the same words, whatever their case and spacing.
 #[must_use]
 pub fn same_words(a: &str, b: &str) -> bool {
@@ -242,14 +237,16 @@ pub fn same_words(a: &str, b: &str) -> bool {
     a == b || words(a) == words(b)
 }
 
-fn unite(parents: &mut [usize], a: usize, b: usize) {
+/// Makes two groups one; the first index stands for it.
+pub(super) fn unite(parents: &mut [usize], a: usize, b: usize) {
     let (a, b) = (root(parents, a), root(parents, b));
     if let Some(parent) = parents.get_mut(a.max(b)) {
         *parent = a.min(b);
     }
 }
 
-fn root(parents: &[usize], mut index: usize) -> usize {
+/// The index that stands for a group.
+pub(super) fn root(parents: &[usize], mut index: usize) -> usize {
     while let Some(&parent) = parents.get(index) {
         if parent == index {
             break;
@@ -260,7 +257,7 @@ fn root(parents: &[usize], mut index: usize) -> usize {
 }
 
 /// A UUID that is not all zeros, which feeds send for "none".
-fn is_uuid(id: &str) -> bool {
+pub(super) fn is_uuid(id: &str) -> bool {
     let groups: Vec<usize> = id.split('-').map(str::len).collect();
     groups == [8, 4, 4, 4, 12]
         && id.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
@@ -269,9 +266,6 @@ fn is_uuid(id: &str) -> bool {
 
 /// How the note on an entry withdrawn at its origin begins.
 pub(super) const WITHDRAWN: &str = "entered in error at its origin:";
-
-/// Types in which one event comes in more than one document.
-const DOCUMENTS: [&str; 3] = ["Composition", "Bundle", "DocumentReference"];
 
 #[cfg(test)]
 mod tests;

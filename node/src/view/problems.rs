@@ -7,7 +7,6 @@ use careweave_protocol::desk::warning::Warning;
 use careweave_protocol::record::Category;
 
 use super::conflict::{Subject, by_concept, conflict};
-use super::dates;
 use super::row::{Activity, Entry};
 
 /// Names each problem's concept and puts the list in order: what is active first, one concept together, newest first.
@@ -30,7 +29,9 @@ pub fn arrange(entries: &mut Vec<Entry>) {
         }
     }
     let mut placed: Vec<((bool, usize), Entry)> = order.into_iter().zip(entries.drain(..)).collect();
-    placed.sort_by_key(|((active, place), entry)| (Reverse(*active), *place, dates::newest_first(&entry.row)));
+    placed.sort_by_cached_key(|((active, place), entry)| {
+        (Reverse(*active), *place, Reverse(entry.listed().map(|date| date.from)))
+    });
     entries.extend(placed.into_iter().map(|(_, entry)| entry));
 }
 
@@ -41,7 +42,7 @@ pub fn conflicts(entries: &[&Entry]) -> Vec<Conflict> {
     for group in by_concept(entries, concept) {
         let mut members: Vec<&Entry> = group.iter().filter_map(|index| entries.get(*index).copied()).collect();
         members.retain(|e| e.activity != Activity::Unknown && e.row.verification.as_deref() != Some("refuted"));
-        members.sort_by_key(|e| Reverse(dates::asserted(&e.row)));
+        members.sort_by_key(|e| Reverse(e.asserted()));
         let mut newest: Vec<&Entry> = Vec::new();
         for member in members {
             if !newest.iter().any(|known| known.source == member.source) {

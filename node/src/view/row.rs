@@ -20,12 +20,12 @@ use self::element::{Concept, first_text, identifiers, text, words_of_html};
 use self::medicine::MedicineFacts;
 use self::person::PersonFacts;
 use super::SourceRecord;
-use super::dates;
+use super::dates::{self, Span};
 
 /// A row with what merging needs and nobody is shown.
 pub struct Entry {
-    /// The row.
-    pub row: Row,
+    /// The row; in a box, because entries are moved often and it is large.
+    pub row: Box<Row>,
     /// Where it belongs.
     pub category: Category,
     /// Index of its source.
@@ -44,8 +44,26 @@ pub struct Entry {
     pub readable: bool,
     /// ODS code of the organisation that answers for the original, where the resource names one.
     pub custodian: Option<String>,
+    /// Whether its own source answers for it, by what the resource or its identifier says.
+    pub original: bool,
     /// The encounter it belongs to.
     pub encounter: Option<String>,
+    /// SHA-1 of each attachment, base64, as FHIR `Attachment.hash` has it.
+    pub hashes: Vec<String>,
+    /// What it replaces: logical ids and `system|value`, from `relatesTo`.
+    pub replaces: Vec<String>,
+    /// The clinical date as an interval, where it can be read.
+    pub clinical: Option<Span>,
+    /// The recorded date as an interval, where it can be read.
+    pub recorded: Option<Span>,
+    /// Number of the event that several documents are about.
+    pub event: Option<usize>,
+    /// When it is to be reviewed, where it says so (FHIR text).
+    pub review: Option<String>,
+    /// Whether the original must be looked up: its review is overdue, or its words contradict one another.
+    pub check_original: bool,
+    /// Whether it records that the person has died, other than in the Patient.
+    pub death: bool,
     /// `meta.lastUpdated`.
     pub updated: Option<Timestamp>,
     /// What comparing medicines needs.
@@ -77,6 +95,8 @@ pub struct Origin<'a> {
     pub zone: &'a str,
     /// When the view is put together.
     pub as_at: Timestamp,
+    /// When the person last looked, where what came since is to be marked.
+    pub last_look: Option<Timestamp>,
 }
 
 /// Reads one record whose body was parsed to `json`; `None` stands for one that is not JSON.
@@ -96,6 +116,18 @@ pub fn read(record: &SourceRecord, json: Option<&Value>, origin: &Origin<'_>) ->
 }
 
 impl Entry {
+    /// The clinical date, else the recorded date.
+    #[must_use]
+    pub fn listed(&self) -> Option<Span> {
+        self.clinical.or(self.recorded)
+    }
+
+    /// When somebody last said so: the recorded date, else the clinical one. An onset long ago can be said yesterday.
+    #[must_use]
+    pub fn asserted(&self) -> Option<Timestamp> {
+        self.recorded.or(self.clinical).map(|date| date.from)
+    }
+
     /// Adds a named part when there is something to say.
     fn detail(&mut self, name: &str, value: Option<String>) {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -130,6 +162,7 @@ fn fill(entry: &mut Entry, json: &Value, origin: &Origin<'_>) {
     row.status = first_text(json, &["/status", "/lifecycleStatus"]);
     entry.updated = text(json, "/meta/lastUpdated").and_then(|at| Timestamp::from_rfc3339(&at));
     entry.custodian = first_text(json, CUSTODIANS);
+    entry.review = review(json);
     entry.encounter = first_text(json, ENCOUNTERS);
     match kind.as_str() {
         "Condition" => clinical::condition(entry, json),
@@ -165,11 +198,19 @@ fn fill(entry: &mut Entry, json: &Value, origin: &Origin<'_>) {
         "PractitionerRole" => person::role(entry, json),
         _ => other(entry, json),
     }
+    entry.death |= entry.row.codings.iter().any(|coding| DEATH.contains(&coding.code.as_str()));
     entry.in_error =
         [&entry.row.status, &entry.row.verification].into_iter().flatten().any(|s| s == "entered-in-error");
     if entry.row.text.is_empty() {
         describe_without_words(entry, json);
     }
+}
+
+/// When the entry is to be reviewed, where an extension says so.
+fn review(json: &Value) -> Option<String> {
+    let extensions = element::list(json, "/extension").iter();
+    let mut named = extensions.filter(|e| text(e, "/url").is_some_and(|url| url.to_lowercase().contains("review")));
+    named.find_map(|extension| first_text(extension, &["/valueDate", "/valueDateTime", "/valuePeriod/end"]))
 }
 
 /// A resource type without a reader of its own: what most types have in common.
@@ -195,14 +236,19 @@ fn describe_without_words(entry: &mut Entry, json: &Value) {
     };
 }
 
+/// Reads the dates once for everything that compares entries later.
 fn finish(entry: &mut Entry, origin: &Origin<'_>) {
-    entry.row.undated = dates::listed_by(&entry.row).is_none();
-    entry.row.date_shown = dates::row_shown(&entry.row, origin.zone);
+    let read = |text: &Option<String>| text.as_deref().and_then(dates::parse);
+    let (clinical, recorded) = (read(&entry.row.date), read(&entry.row.recorded));
+    entry.row.date_shown = dates::row_shown(&entry.row, clinical.as_ref(), recorded.as_ref(), origin.zone);
+    entry.clinical = clinical.map(Span::from);
+    entry.recorded = recorded.map(Span::from);
+    entry.row.undated = entry.listed().is_none();
 }
 
 fn blank_entry(record: &SourceRecord, origin: &Origin<'_>) -> Entry {
     Entry {
-        row: Row {
+        row: Box::new(Row {
             resource_type: String::new(),
             id: String::new(),
             text: String::new(),
@@ -237,8 +283,10 @@ fn blank_entry(record: &SourceRecord, origin: &Origin<'_>) -> Entry {
             linked: Vec::new(),
             signature: if origin.own { "own" } else { "verified" }.to_owned(),
             retrieved_at: Moment(origin.as_at),
+            taken_in: Moment(record.taken_in),
+            new: origin.last_look.is_some_and(|looked| record.taken_in > looked),
             notes: Vec::new(),
-        },
+        }),
         category: record.category,
         source: origin.index,
         activity: Activity::Unknown,
@@ -248,7 +296,16 @@ fn blank_entry(record: &SourceRecord, origin: &Origin<'_>) -> Entry {
         stripped: record.form == record.form.stripped(),
         readable: true,
         custodian: None,
+        original: false,
         encounter: None,
+        hashes: Vec::new(),
+        replaces: Vec::new(),
+        clinical: None,
+        recorded: None,
+        event: None,
+        review: None,
+        check_original: false,
+        death: false,
         updated: None,
         medicine: None,
         person: None,
@@ -261,6 +318,8 @@ const CUSTODIANS: &[&str] = &[
     "/managingOrganization/0/identifier/value",
     "/serviceProvider/identifier/value",
 ];
+/// SNOMED CT: dead, death, patient died.
+const DEATH: [&str; 3] = ["419099009", "419620001", "397709008"];
 const ENCOUNTERS: &[&str] = &["/encounter/reference", "/context/encounter/0/reference", "/context/reference"];
 
 /// A row with nothing in it, for tests of what works on rows.
@@ -271,17 +330,22 @@ pub(crate) mod tests_support {
     /// The blank row.
     pub(crate) fn blank() -> Row {
         let source = Source { ods: "R9A".to_owned(), name: "Acute hospital trust".to_owned() };
-        let origin = Origin { index: 0, source: &source, own: false, zone: "Europe/London", as_at: Timestamp(0) };
-        let record = SourceRecord { category: Category::Other, form: Form::Full, body: Vec::new() };
-        blank_entry(&record, &origin).row
+        *blank_entry(&record(Category::Other, Form::Full), &origin(&source, Timestamp(0))).row
     }
 
-    /// Reads one resource as if the hospital had sent it in full.
+    /// Reads one resource as if the hospital had sent it.
     pub(crate) fn read_json(category: Category, form: Form, json: &Value) -> Entry {
         let source = Source { ods: "R9A".to_owned(), name: "Acute hospital trust".to_owned() };
         let as_at = Timestamp::from_rfc3339("2026-11-02T14:10:00Z").unwrap();
-        let origin = Origin { index: 0, source: &source, own: false, zone: "Europe/London", as_at };
-        read(&SourceRecord { category, form, body: Vec::new() }, Some(json), &origin)
+        read(&record(category, form), Some(json), &origin(&source, as_at))
+    }
+
+    fn record(category: Category, form: Form) -> SourceRecord {
+        SourceRecord { category, form, taken_in: Timestamp(0), body: Vec::new() }
+    }
+
+    fn origin(source: &Source, as_at: Timestamp) -> Origin<'_> {
+        Origin { index: 0, source, own: false, zone: "Europe/London", as_at, last_look: None }
     }
 }
 

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use super::*;
 
+mod restricted;
+mod warned;
+
 const NHS: &str = "https://fhir.nhs.uk/Id/nhs-number";
 
 fn query() -> Query {
@@ -20,19 +23,22 @@ fn query() -> Query {
             birth_date: Date::new(1938, 3, 14).unwrap(),
             family: "Okafor".to_owned(),
             postcode: None,
+            other_numbers: Vec::new(),
         },
         categories: Vec::new(),
         period: Period::default(),
         purpose: Purpose::Treat,
         reason: None,
         reason_text: None,
+        case_number: None,
+        grant: None,
         asked_at: Timestamp(0),
         expires_at: Timestamp(60_000),
     }
 }
 
 fn record(category: Category, json: &Value) -> SourceRecord {
-    SourceRecord { category, form: Form::Full, body: serde_json::to_vec(json).unwrap() }
+    SourceRecord { category, form: Form::Full, taken_in: Timestamp(0), body: serde_json::to_vec(json).unwrap() }
 }
 
 fn source(ods: &str, outcome: Option<SourceOutcome>, records: Vec<SourceRecord>) -> SourceRecords {
@@ -46,6 +52,7 @@ fn source(ods: &str, outcome: Option<SourceOutcome>, records: Vec<SourceRecord>)
         ms: 12,
         data_to: Some(Timestamp(0)),
         feed_interval: None,
+        medicines_not_shown: 0,
         duty_contact: Some(format!("ring {ods}")),
         records,
     }
@@ -55,17 +62,27 @@ fn answered(ods: &str, records: Vec<SourceRecord>) -> SourceRecords {
     source(ods, Some(SourceOutcome::Answered), records)
 }
 
-fn view_of(query: &Query, sources: &[SourceRecords]) -> View {
-    let request = Request {
+fn request(query: &Query) -> Request<'_> {
+    Request {
         query,
         group: StaffGroup::Gp,
+        asker_name: "Organisation Y91001",
+        requester: "Dr Test",
         role_cannot_see: &[Category::Safeguarding],
+        may_exist: &[],
+        last_look: None,
+        self_claimed: false,
+        namesake: false,
         as_at: Timestamp::from_rfc3339("2026-11-02T14:10:00Z").unwrap(),
         zone: "Europe/London",
         own_identity: OwnIdentity::Confirmed,
         own_restricted: false,
-    };
-    assemble(&request, sources)
+        dmd: None,
+    }
+}
+
+fn view_of(query: &Query, sources: &[SourceRecords]) -> View {
+    assemble(&request(query), sources)
 }
 
 fn view(sources: &[SourceRecords]) -> View {
@@ -375,16 +392,8 @@ fn what_is_missing_is_said_with_who_to_ring() {
 #[test]
 fn a_doubtful_own_match_is_said() {
     let query = query();
-    let request = Request {
-        query: &query,
-        group: StaffGroup::Gp,
-        role_cannot_see: &[],
-        as_at: Timestamp(0),
-        zone: "Europe/London",
-        own_identity: OwnIdentity::of(Located::Doubtful(Doubt::Ambiguous)),
-        own_restricted: false,
-    };
-    let view = assemble(&request, &[]);
+    let own_identity = OwnIdentity::of(Located::Doubtful(Doubt::Ambiguous));
+    let view = assemble(&Request { own_identity, ..request(&query) }, &[]);
     assert_eq!(view.patient.identity, Identity::NotSafelyMatched);
     assert!(warned(&view, Warning::NotSafelyMatched));
 }
@@ -403,7 +412,7 @@ fn a_view_has_one_encoding_and_the_documented_json() {
             "R9A",
             vec![
                 record(Category::Problems, &problem("\u{1b}[31m\u{202e}", "active", "2020")),
-                SourceRecord { category: Category::Letters, form: Form::Full, body: b"{broken".to_vec() },
+                SourceRecord { body: b"{broken".to_vec(), ..record(Category::Letters, &Value::Null) },
             ],
         ),
     ]);
@@ -421,4 +430,35 @@ fn a_view_has_one_encoding_and_the_documented_json() {
     for field in ["query_id", "patient", "conflicts", "warnings", "key_facts", "absences", "counts"] {
         assert!(json.get(field).is_some(), "{field}");
     }
+}
+
+#[test]
+fn a_problem_of_one_code_stands_together_under_every_name_onset_and_source() {
+    let coded = |words: &str, onset: &str| {
+        let mut json = problem(words, "active", "2020");
+        json["code"] = json!({"coding": [{"system": "http://snomed.info/sct", "code": "84114007"}], "text": words});
+        json["onsetDateTime"] = json!(onset);
+        record(Category::Problems, &json)
+    };
+    let view = view(&[
+        answered(
+            "Y91001",
+            vec![coded("Heart failure", "2016-02-08"), record(Category::Problems, &problem("Gout", "active", "2010"))],
+        ),
+        answered("R9A", vec![coded("HFrEF", "2016")]),
+    ]);
+    assert!(view.conflicts.is_empty());
+    let rows: Vec<_> = view
+        .rows(Category::Problems)
+        .iter()
+        .map(|row| (row.group.as_deref().unwrap(), row.text.as_str(), row.date_shown.as_str(), row.source.ods.as_str()))
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            ("Heart failure", "Heart failure", "08-Feb-2016", "Y91001"),
+            ("Heart failure", "HFrEF", "2016", "R9A"),
+            ("Gout", "Gout", "recorded 2010", "Y91001"),
+        ]
+    );
 }

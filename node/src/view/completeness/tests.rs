@@ -14,6 +14,7 @@ fn source(ods: &str, outcome: Option<SourceOutcome>, open: &[Category]) -> Sourc
         ms: 10,
         data_to: None,
         feed_interval: None,
+        medicines_not_shown: 0,
         duty_contact: Some("020 7946 0000".to_owned()),
         records: Vec::new(),
     }
@@ -26,7 +27,16 @@ fn answered(ods: &str, open: &[Category]) -> SourceRecords {
 }
 
 fn said(sources: &[SourceRecords]) -> (String, String) {
-    let absence = absences([Category::Allergies].into_iter(), &BTreeMap::new(), sources).remove(0);
+    said_of(Category::Allergies, &[], sources, &Period::default())
+}
+
+fn said_of(
+    category: Category,
+    rejected: &[(usize, Category)],
+    sources: &[SourceRecords],
+    period: &Period,
+) -> (String, String) {
+    let absence = absences([category].into_iter(), &BTreeMap::new(), rejected, sources, period).remove(0);
     (absence.kind, absence.text)
 }
 
@@ -49,7 +59,16 @@ fn absence_is_never_shown_as_a_negative() {
             none,
             "Allergies: nothing supplied by 5 sources. This does NOT mean none.",
         ),
-        (vec![answered("A1", A), late()], none, "Allergies: nothing supplied by 2 sources. This does NOT mean none."),
+        (
+            vec![answered("A1", A), late()],
+            none,
+            "Allergies: nothing supplied by 2 sources. This does NOT mean none. 1 of them was not reached.",
+        ),
+        (
+            vec![answered("A1", A), answered("A2", A), answered("A3", A), late(), late()],
+            none,
+            "Allergies: nothing supplied by 5 sources. This does NOT mean none. 2 of them were not reached.",
+        ),
         (
             vec![answered("A1", A), partial()],
             none,
@@ -58,7 +77,7 @@ fn absence_is_never_shown_as_a_negative() {
         (
             vec![answered("A1", A), source("A2", None, &[])],
             none,
-            "Allergies: nothing supplied by 2 sources. This does NOT mean none.",
+            "Allergies: nothing supplied by 2 sources. This does NOT mean none. 1 of them is still being asked.",
         ),
         (vec![answered("A1", &[])], none, "Allergies: nothing supplied by 1 source. This does NOT mean none."),
         (vec![answered("A1", A)], "none-recorded", "Allergies: none recorded at 1 of 1 source."),
@@ -66,6 +85,48 @@ fn absence_is_never_shown_as_a_negative() {
         (vec![], none, "Allergies: nothing supplied by 0 sources. This does NOT mean none."),
     ] {
         assert_eq!(said(&sources), (kind.to_owned(), text.to_owned()));
+    }
+}
+
+#[test]
+fn none_recorded_is_not_said_where_something_was_withheld_left_out_or_not_asked_for() {
+    let open = [Category::Medications, Category::Letters, Category::Allergies];
+    let since = Period { since: Some(Timestamp(0)), until: None };
+    let always = Period::default();
+    let hiding = || SourceRecords { medicines_not_shown: 1, ..answered("A1", &open) };
+    for (category, rejected, sources, period, text) in [
+        (
+            Category::Medications,
+            vec![],
+            vec![hiding()],
+            always,
+            "Medications: nothing supplied by 1 source. This does NOT mean none.",
+        ),
+        (
+            Category::Medications,
+            vec![],
+            vec![hiding(), answered("A2", &open)],
+            always,
+            "Medications: none recorded at 1 of 2 sources.",
+        ),
+        (Category::Allergies, vec![], vec![hiding()], always, "Allergies: none recorded at 1 of 1 source."),
+        (
+            Category::Letters,
+            vec![(0, Category::Letters)],
+            vec![answered("A1", &open)],
+            always,
+            "Letters: nothing supplied by 1 source. This does NOT mean none.",
+        ),
+        (
+            Category::Letters,
+            vec![],
+            vec![answered("A1", &open)],
+            since,
+            "Letters: none recorded at 1 of 1 source for the dates asked for.",
+        ),
+        (Category::Allergies, vec![], vec![answered("A1", &open)], since, "Allergies: none recorded at 1 of 1 source."),
+    ] {
+        assert_eq!(said_of(category, &rejected, &sources, &period).1, text);
     }
 }
 
@@ -117,4 +178,20 @@ fn local_organisations_of_a_restricted_patient_become_one_line_without_a_name() 
     assert_eq!(shown[2].duty_contact, None);
     assert!(!format!("{:?}", shown[2]).contains("Y91001"));
     assert_eq!(lines(&sources, false, Timestamp(0)).len(), 4);
+}
+
+#[test]
+fn local_organisations_of_a_restricted_patient_are_as_fresh_as_the_oldest_and_unknown_where_one_does_not_say() {
+    let local = |ods: &str, data_to: Option<i64>| SourceRecords {
+        local: true,
+        data_to: data_to.map(Timestamp),
+        ..answered(ods, A)
+    };
+    for (sources, data_to) in [
+        (vec![local("A1", Some(7)), local("A2", Some(5))], Some(5)),
+        (vec![local("A1", Some(7)), local("A2", None)], None),
+    ] {
+        let shown = lines(&sources, true, Timestamp(0));
+        assert_eq!(shown[0].data_to.map(|moment| moment.0.0), data_to);
+    }
 }

@@ -6,6 +6,7 @@ fn asked(family: &str, born: (i16, i8, i8), postcode: Option<&str>) -> Patient {
         birth_date: Date::new(born.0, born.1, born.2).unwrap(),
         family: family.to_owned(),
         postcode: postcode.map(str::to_owned),
+        other_numbers: Vec::new(),
     }
 }
 
@@ -20,7 +21,9 @@ fn held(families: &[&str], born: Option<(i16, i8, i8)>) -> Demographics {
         postcode: Some("SE16 4AV".to_owned()),
         restricted: false,
         deceased: None,
-        superseded_by: None,
+        other_numbers: Vec::new(),
+        number_changed: false,
+        closed: false,
         invalidated: false,
     }
 }
@@ -131,5 +134,91 @@ fn a_holder_with_two_records_under_one_number_releases_neither() {
         (vec![other_birth], Located::Doubtful(Doubt::Contradicted)),
     ] {
         assert_eq!(locate(&question, &held), result);
+    }
+}
+
+const FIRST: &str = "9990010013";
+const SECOND: &str = "9990380422";
+const THIRD: &str = "9990133484";
+
+fn numbered(number: &str, links: &[&str]) -> Demographics {
+    let mut held = held(&["Okafor"], Some((1938, 3, 14)));
+    held.nhs_number = number.parse().unwrap();
+    held.other_numbers = links.iter().map(|n| n.parse().unwrap()).collect();
+    held
+}
+
+fn asked_with(others: &[&str]) -> Patient {
+    let other_numbers = others.iter().map(|n| n.parse().unwrap()).collect();
+    Patient { other_numbers, ..asked("Okafor", (1938, 3, 14), None) }
+}
+
+#[test]
+fn records_under_both_numbers_of_one_person_are_both_theirs() {
+    let (first, second, third) = (numbered(FIRST, &[]), numbered(SECOND, &[]), numbered(THIRD, &[]));
+    let stranger = |number| Demographics { families: vec!["Eze".to_owned()], ..numbered(number, &[]) };
+    for (question, candidates, result) in [
+        // The asker knows of both numbers.
+        (asked_with(&[SECOND]), vec![second.clone(), first.clone()], Ok(vec![1, 0])),
+        (asked_with(&[SECOND]), vec![second.clone()], Ok(vec![0])),
+        (asked_with(&[]), vec![second.clone(), first.clone()], Ok(vec![1])),
+        // The holder does, by a link in either direction, or over a third.
+        (asked_with(&[]), vec![first.clone(), numbered(SECOND, &[FIRST])], Ok(vec![0, 1])),
+        (asked_with(&[]), vec![numbered(FIRST, &[SECOND]), second.clone()], Ok(vec![0, 1])),
+        (asked_with(&[]), vec![numbered(SECOND, &[FIRST])], Ok(vec![0])),
+        (
+            asked_with(&[]),
+            vec![numbered(FIRST, &[SECOND]), second.clone(), numbered(THIRD, &[SECOND])],
+            Ok(vec![0, 1, 2]),
+        ),
+        (asked_with(&[THIRD]), vec![third, first.clone()], Ok(vec![1, 0])),
+        // Two under one number stay doubtful, whichever it is.
+        (asked_with(&[SECOND]), vec![first.clone(), first.clone(), second.clone()], Err(Doubt::Ambiguous)),
+        (asked_with(&[SECOND]), vec![second.clone(), second.clone()], Err(Doubt::Ambiguous)),
+        // Somebody else under the other number is somebody else; under the number asked it is a doubt.
+        (asked_with(&[SECOND]), vec![first.clone(), stranger(SECOND)], Ok(vec![0])),
+        (
+            asked_with(&[SECOND]),
+            vec![stranger(FIRST), second.clone()],
+            Err(Doubt::Probable(ProbableReason::FamilyNameDiffers)),
+        ),
+        (asked_with(&[SECOND]), vec![stranger(SECOND)], Err(Doubt::Probable(ProbableReason::FamilyNameDiffers))),
+    ] {
+        assert_eq!(super::held(&question, &candidates), result, "{question:?}");
+    }
+    assert_eq!(match_patient(&asked_with(&[]), &numbered(SECOND, &[FIRST])), Match::Certain);
+    assert_eq!(match_patient(&asked_with(&[SECOND]), &second), Match::Certain);
+    assert_eq!(match_patient(&asked_with(&[]), &second), Match::None);
+}
+
+#[test]
+fn no_number_is_reached_across_a_marker_and_an_invalidated_one_stops() {
+    let marked = |number, links: &[&str]| Demographics { number_changed: true, ..numbered(number, links) };
+    let invalid = |number| Demographics { invalidated: true, ..numbered(number, &[]) };
+    for (question, candidates, result) in [
+        (asked_with(&[SECOND]), vec![numbered(FIRST, &[]), marked(SECOND, &[])], Ok(vec![0])),
+        (asked_with(&[SECOND]), vec![marked(FIRST, &[]), numbered(SECOND, &[FIRST])], Ok(vec![0])),
+        (asked_with(&[]), vec![numbered(FIRST, &[SECOND]), marked(SECOND, &[FIRST])], Ok(vec![0])),
+        (asked_with(&[SECOND]), vec![marked(SECOND, &[])], Ok(vec![])),
+        (asked_with(&[SECOND]), vec![invalid(FIRST), numbered(SECOND, &[])], Err(Doubt::Invalidated)),
+        (asked_with(&[SECOND]), vec![numbered(FIRST, &[]), invalid(SECOND)], Ok(vec![0])),
+        (asked_with(&[SECOND]), vec![invalid(SECOND)], Err(Doubt::Invalidated)),
+    ] {
+        assert_eq!(super::held(&question, &candidates), result);
+    }
+    assert_eq!(match_patient(&asked_with(&[SECOND]), &marked(SECOND, &[FIRST])), Match::None);
+    assert_eq!(match_patient(&asked_with(&[]), &marked(FIRST, &[])), Match::Certain);
+}
+
+#[test]
+fn a_closed_registration_or_a_copy_that_says_so_is_no_second_person() {
+    let closed = Demographics { closed: true, ..numbered(FIRST, &[]) };
+    for (candidates, result) in [
+        (vec![closed.clone(), numbered(FIRST, &[])], Ok(vec![1, 0])),
+        (vec![closed.clone(), closed.clone()], Ok(vec![0, 1])),
+        (vec![numbered(FIRST, &[FIRST]), numbered(FIRST, &[])], Ok(vec![1, 0])),
+        (vec![numbered(FIRST, &[FIRST]), numbered(FIRST, &[]), numbered(FIRST, &[])], Err(Doubt::Ambiguous)),
+    ] {
+        assert_eq!(super::held(&asked_with(&[]), &candidates), result);
     }
 }

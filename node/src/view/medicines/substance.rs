@@ -1,19 +1,67 @@
 //! Which substances a product contains, and how strong it is. A small map of our own; the rest goes by the product's name. A
-//! deployer's terminology release takes its place when there is one.
+//! deployer's dm+d release ([`super::dmd`]) is asked first when there is one.
 
-/// Substances of a product, by code or by name; by the name in front of the strength where the map does not know it.
+use careweave_protocol::record::Coding;
+
+use super::dmd::Dmd;
+use crate::view::terminology;
+
+/// Substances of an entry's product: by its codes, else by its name, else by the name in front of the strength. Where code and
+/// name contradict one another it is compared under both, so that neither is missed.
 #[must_use]
-pub fn substances(codes: &[&str], product: &str) -> Vec<String> {
-    let name = product.trim().to_lowercase();
-    let by_code = MAP.iter().find(|known| known.codes.iter().any(|code| codes.contains(code)));
+pub fn substances(codings: &[Coding], product: &str, dmd: Option<&Dmd>) -> Vec<String> {
+    let codes = codings.iter().filter(|coding| terminology::is_snomed(coding));
+    let mut found: Vec<String> = codes.filter_map(|coding| of_code(&coding.code, dmd)).flatten().collect();
+    match of_name(product, dmd) {
+        Some(named) => found.extend(named),
+        None if found.is_empty() => found.push(bare_name(&product.trim().to_lowercase())),
+        None => {}
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Substances of the product or substance with this code: by the deployer's release, else by the map.
+#[must_use]
+pub fn of_code(code: &str, dmd: Option<&Dmd>) -> Option<Vec<String>> {
+    let known = || MAP.iter().find(|known| known.codes.contains(&code)).map(Known::names);
+    dmd.and_then(|release| release.of_code(code)).map(<[String]>::to_vec).or_else(known)
+}
+
+/// Substances of the product of this name: by the deployer's release, else by the map, where the name begins with one known.
+#[must_use]
+pub fn of_name(product: &str, dmd: Option<&Dmd>) -> Option<Vec<String>> {
+    let released = dmd.and_then(|release| release.of_name(product)).map(<[String]>::to_vec);
+    released.or_else(|| by_name(&product.trim().to_lowercase()).map(Known::names))
+}
+
+/// Every substance of the map that the words mention, sorted.
+#[must_use]
+pub fn mentioned(words: &str) -> Vec<String> {
+    let lower = words.to_lowercase();
+    let named = MAP.iter().filter(|known| known.names.iter().any(|name| terminology::mentions(&lower, name)));
+    let mut found: Vec<String> = named.flat_map(Known::names).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The name by which a substance is grouped, so that a release's "Bisoprolol fumarate" and the map's "bisoprolol" are one.
+#[must_use]
+pub fn canonical(substance: &str) -> String {
+    let name = substance.trim().to_lowercase();
+    match by_name(&name).map(|known| known.substances) {
+        Some([one]) => (*one).to_owned(),
+        _ => bare_name(&name),
+    }
+}
+
+fn by_name(name: &str) -> Option<&'static Known> {
     let starts = |word: &str| {
         name.strip_prefix(word).is_some_and(|rest| rest.chars().next().is_none_or(|next| !next.is_alphanumeric()))
     };
-    let by_name = || MAP.iter().find(|known| known.names.iter().any(|word| starts(word)));
-    match by_code.or_else(by_name) {
-        Some(known) => known.substances.iter().map(|substance| (*substance).to_owned()).collect(),
-        None => vec![bare_name(&name)],
-    }
+    MAP.iter().find(|known| known.names.iter().any(|word| starts(word)))
 }
 
 /// Strength of one unit in micrograms, or in international units counted as they are; `None` for a concentration, for a
@@ -42,7 +90,7 @@ pub fn strength(product: &str) -> Option<f64> {
 }
 
 /// The name in front of the strength, without salts and release forms that do not change the substance.
-fn bare_name(name: &str) -> String {
+pub(super) fn bare_name(name: &str) -> String {
     let words = name.split_whitespace().take_while(|word| !word.starts_with(|c: char| c.is_ascii_digit()));
     // A salt's name in front is the substance itself: potassium chloride, sodium bicarbonate.
     let words: Vec<&str> =
@@ -56,6 +104,12 @@ struct Known {
     codes: &'static [&'static str],
     /// Product names begin with these: the substance, and brands.
     names: &'static [&'static str],
+}
+
+impl Known {
+    fn names(&self) -> Vec<String> {
+        self.substances.iter().map(|substance| (*substance).to_owned()).collect()
+    }
 }
 
 const fn known(
@@ -124,25 +178,49 @@ const MAP: &[Known] = &[
 
 #[cfg(test)]
 mod tests {
+    use careweave_protocol::record::code::SNOMED;
+
     use super::*;
 
     #[test]
     fn products_of_one_substance_are_told_by_code_brand_or_name() {
-        for (codes, product, found) in [
-            (vec!["42206511000001102"], "whatever the feed calls it", vec!["apixaban"]),
-            (vec![], "Eliquis 5mg tablets", vec!["apixaban"]),
-            (vec![], "Bisoprolol fumarate 2.5mg tablets", vec!["bisoprolol"]),
-            (vec![], "Ferrous fumarate 210mg tablets", vec!["ferrous fumarate"]),
-            (vec![], "Co-codamol 30mg/500mg tablets", vec!["codeine", "paracetamol"]),
-            (vec![], "Levothyroxine sodium 50microgram tablets", vec!["levothyroxine"]),
-            (vec![], "Lithiumine 5mg", vec!["lithiumine"]),
-            (vec![], "Quetiapine fumarate 25mg tablets", vec!["quetiapine"]),
-            (vec![], "Potassium chloride 600mg tablets", vec!["potassium chloride"]),
-            (vec![], "5-HTP", vec!["5-htp"]),
-            (vec![], "", vec![""]),
+        for (code, product, found) in [
+            (Some("42206511000001102"), "whatever the feed calls it", vec!["apixaban"]),
+            (None, "Eliquis 5mg tablets", vec!["apixaban"]),
+            (None, "Bisoprolol fumarate 2.5mg tablets", vec!["bisoprolol"]),
+            (None, "Ferrous fumarate 210mg tablets", vec!["ferrous fumarate"]),
+            (None, "Co-codamol 30mg/500mg tablets", vec!["codeine", "paracetamol"]),
+            (None, "Levothyroxine sodium 50microgram tablets", vec!["levothyroxine"]),
+            (None, "Lithiumine 5mg", vec!["lithiumine"]),
+            (None, "Quetiapine fumarate 25mg tablets", vec!["quetiapine"]),
+            (None, "Potassium chloride 600mg tablets", vec!["potassium chloride"]),
+            (None, "5-HTP", vec!["5-htp"]),
+            (None, "", vec![""]),
         ] {
-            assert_eq!(substances(&codes, product), found, "{product}");
+            let coding = |code: &str| Coding { system: SNOMED.to_owned(), code: code.to_owned(), display: None };
+            let codings: Vec<Coding> = code.map(coding).into_iter().collect();
+            assert_eq!(substances(&codings, product, None), found, "{product}");
         }
+    }
+
+    #[test]
+    fn a_code_of_another_system_says_nothing() {
+        let local = Coding { system: "urn:local".to_owned(), code: "42206511000001102".to_owned(), display: None };
+        assert_eq!(substances(&[local], "Oddicine 5mg", None), ["oddicine"]);
+    }
+
+    #[test]
+    fn a_code_and_a_name_that_contradict_one_another_are_both_kept() {
+        let coding = Coding { system: SNOMED.to_owned(), code: "42206511000001102".to_owned(), display: None };
+        assert_eq!(substances(&[coding], "Warfarin 3mg tablets", None), ["apixaban", "warfarin"]);
+    }
+
+    #[test]
+    fn words_mention_substances_wherever_they_stand() {
+        assert_eq!(mentioned("Blood thinner (Warfarin, was Eliquis)"), ["apixaban", "warfarin"]);
+        assert!(mentioned("Peppermint").is_empty());
+        assert_eq!(canonical("Bisoprolol fumarate"), "bisoprolol");
+        assert_eq!(canonical("Quetiapine fumarate"), "quetiapine");
     }
 
     #[test]

@@ -157,3 +157,95 @@ fn identifiers_of_the_person_are_not_those_of_the_record() {
     let found = at(0, &nhs).row.identifiers;
     assert!(found == [Identifier { system: "s".into(), value: "v".into() }]);
 }
+
+#[test]
+fn documents_are_linked_by_identifier_hash_or_event_and_by_nothing_that_is_only_similar() {
+    let document = |id: &str, more: Value| {
+        let mut json = json!({"resourceType": "DocumentReference", "id": id, "type": {"coding": [{"system": "s", "code": "1"}]}, "date": "2026-10-12"});
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json
+    };
+    let attached = |words: &str, hash: Option<&str>| json!({"content": [{"attachment": {"contentType": "text/plain", "data": data_encoding::BASE64.encode(words.as_bytes()), "hash": hash}}]});
+    let event = |custodian: &str, encounter: &str, date: &str| json!({"custodian": {"identifier": {"value": custodian}}, "context": {"encounter": [{"reference": encounter}]}, "date": date});
+    // SHA-1 of "The letter."
+    let hash = data_encoding::BASE64
+        .encode(ring::digest::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, b"The letter.").as_ref());
+    let hexadecimal = data_encoding::HEXUPPER.encode(&data_encoding::BASE64.decode(hash.as_bytes()).unwrap());
+    for (name, one, other, linked) in [
+        ("the same bytes", attached("The letter.", None), attached("The letter.", None), true),
+        (
+            "its hash without its bytes",
+            attached("The letter.", None),
+            json!({"content": [{"attachment": {"hash": hash}}]}),
+            true,
+        ),
+        (
+            "its hash in hexadecimal",
+            attached("The letter.", None),
+            json!({"content": [{"attachment": {"hash": hexadecimal}}]}),
+            true,
+        ),
+        ("other bytes of the same title and day", attached("The letter.", None), attached("The letter!", None), false),
+        ("no bytes at all", attached("", None), attached("", None), false),
+        (
+            "type, custodian, encounter and day",
+            event("R9A", "Encounter/1", "2026-10-12T09:00:00Z"),
+            event("R9A", "Encounter/1", "2026-10-12T17:00:00Z"),
+            true,
+        ),
+        (
+            "another custodian",
+            event("R9A", "Encounter/1", "2026-10-12"),
+            event("Y91001", "Encounter/1", "2026-10-12"),
+            false,
+        ),
+        (
+            "another encounter",
+            event("R9A", "Encounter/1", "2026-10-12"),
+            event("R9A", "Encounter/2", "2026-10-12"),
+            false,
+        ),
+        ("another day", event("R9A", "Encounter/1", "2026-10-12"), event("R9A", "Encounter/1", "2026-10-13"), false),
+        ("no encounter", json!({}), json!({}), false),
+    ] {
+        let merged = merge(vec![at(0, &document("a", one)), at(1, &document("b", other))], &CODES);
+        assert_eq!(merged.entries.len(), 2, "{name}: nothing is dropped");
+        let links: Vec<usize> = merged.entries.iter().map(|e| e.row.linked.len()).collect();
+        assert_eq!(links, [usize::from(linked); 2], "{name}");
+    }
+}
+
+#[test]
+fn the_original_stands_first_with_its_copies_after_it() {
+    let document = |kind: &str, id: &str, date: &str, custodian: Option<&str>, words: &str| {
+        let mut json = json!({"resourceType": kind, "id": id, "date": date, "content": [{"attachment": {"contentType": "text/plain", "data": data_encoding::BASE64.encode(words.as_bytes())}}]});
+        if let Some(custodian) = custodian {
+            json["custodian"] = json!({"identifier": {"value": custodian}});
+        }
+        json
+    };
+    let order = |entries: Vec<Entry>| {
+        let mut merged = merge(entries, &CODES);
+        originals_first(&mut merged.entries);
+        merged.entries.iter().map(|e| e.row.id.clone()).collect::<Vec<_>>()
+    };
+    let dr = "DocumentReference";
+    let filed = || at(0, &document(dr, "filed", "2026-10-14", Some("R9A"), "Summary."));
+    let original = || at(1, &document(dr, "original", "2026-10-12", Some("R9A"), "Summary."));
+    let between = || at(0, &document(dr, "between", "2026-10-13", None, "Else."));
+    assert_eq!(order(vec![filed(), between(), original()]), ["between", "original", "filed"]);
+    let unsaid = |id: &str, date: &str| at(0, &document(dr, id, date, None, "Same."));
+    assert_eq!(order(vec![unsaid("new", "2026-10-14"), unsaid("old", "2026-10-12")]), ["old", "new"]);
+    assert_eq!(
+        order(vec![unsaid("new", "2026-10-14"), between(), at(0, &document(dr, "none", "?", None, "x"))]),
+        ["new", "between", "none"]
+    );
+}
+
+#[test]
+fn many_documents_of_one_event_name_only_a_few_of_the_others() {
+    let leaflet = |number: usize| json!({"resourceType": "DocumentReference", "id": number.to_string(), "content": [{"attachment": {"data": "TGVhZmxldA=="}}]});
+    let merged = merge((0..40).map(|number| at(0, &leaflet(number))).collect(), &CODES);
+    assert_eq!(merged.entries.len(), 40);
+    assert!(merged.entries.iter().all(|e| e.row.linked.len() == 8));
+}

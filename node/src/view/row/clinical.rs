@@ -130,7 +130,9 @@ pub(super) fn encounter(entry: &mut Entry, json: &Value) {
     entry.detail("class", concept(json, "/class").map(|class| class_words(&class.text)));
     entry.detail("reason", concept_texts(json, "/reasonCode"));
     entry.detail("place", reference(json, "/location/0/location"));
-    entry.detail("discharged to", concept(json, "/hospitalization/dischargeDisposition").map(|to| to.text));
+    let disposition = concept(json, "/hospitalization/dischargeDisposition");
+    entry.death = disposition.as_ref().is_some_and(|to| to.codings.iter().any(|coding| coding.code == "exp"));
+    entry.detail("discharged to", disposition.map(|to| to.text));
 }
 
 /// `EpisodeOfCare`.

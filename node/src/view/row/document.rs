@@ -1,6 +1,7 @@
 //! Documents: references with their text inside, compositions, document bundles, answered questionnaires.
 
-use data_encoding::BASE64;
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::Value;
 
 use super::element::{any_value, concept, concept_texts, concepts, first_text, joined, list, text, words_of_html};
@@ -22,9 +23,15 @@ pub(super) fn reference(entry: &mut Entry, json: &Value) {
         Some("current") => Activity::Current,
         _ => Activity::Unknown,
     };
-    if text(json, "/docStatus").as_deref() == Some("entered-in-error") {
-        entry.row.status = Some("entered-in-error".to_owned());
+    match text(json, "/docStatus").as_deref() {
+        Some("entered-in-error") => entry.row.status = Some("entered-in-error".to_owned()),
+        Some("preliminary") => {
+            entry.activity = Activity::Unknown;
+            entry.row.status_reason = Some("draft".to_owned());
+        }
+        _ => {}
     }
+    replaces(entry, json);
     let row = &mut entry.row;
     row.date = first_text(json, &["/context/period/start", "/date"]);
     row.recorded = text(json, "/date");
@@ -42,7 +49,15 @@ pub(super) fn reference(entry: &mut Entry, json: &Value) {
 /// An `Attachment`: its words when it is text, else what it is, so that nobody takes it for empty.
 pub(super) fn attachment(entry: &mut Entry, json: &Value) {
     let kind = text(json, "/contentType").unwrap_or_default().to_lowercase();
-    let words = text(json, "/data").and_then(|data| decode(&data)).and_then(|bytes| String::from_utf8(bytes).ok());
+    let bytes = text(json, "/data").and_then(|data| decode(&data)).filter(|bytes| !bytes.is_empty());
+    let declared = text(json, "/hash").map(|hash| canonical_hash(&hash));
+    let found = bytes.as_ref().map(|bytes| BASE64.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref()));
+    for hash in [declared, found].into_iter().flatten() {
+        if !entry.hashes.contains(&hash) {
+            entry.hashes.push(hash);
+        }
+    }
+    let words = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let value = match words {
         Some(words) if kind.starts_with("text/html") || kind.starts_with("application/xhtml") => {
             Some(words_of_html(&words))
@@ -66,7 +81,11 @@ pub(super) fn composition(entry: &mut Entry, json: &Value) {
     entry.row.date = first_text(json, &["/event/0/period/start", "/date"]);
     entry.row.recorded = text(json, "/date");
     entry.row.author = reference_of(json, "/author/0");
-    entry.activity = Activity::Current;
+    entry.activity = match text(json, "/status").as_deref() {
+        Some("preliminary") => Activity::Unknown,
+        _ => Activity::Current,
+    };
+    replaces(entry, json);
     sections(entry, list(json, "/section"), SECTIONS_DEEP);
 }
 
@@ -143,6 +162,30 @@ fn sections(entry: &mut Entry, items: &[Value], depth: usize) {
         entry.detail(title.as_deref().unwrap_or("section"), words.or(empty));
         sections(entry, list(section, "/section"), deeper);
     }
+}
+
+/// What the document replaces (`relatesTo`): by logical id, and by identifier.
+fn replaces(entry: &mut Entry, json: &Value) {
+    let related = list(json, "/relatesTo").iter().filter(|r| text(r, "/code").as_deref() == Some("replaces"));
+    for related in related {
+        for reference in ["/target/reference", "/targetReference/reference"] {
+            let id = text(related, reference).and_then(|r| r.rsplit(['/', ':']).next().map(str::to_owned));
+            entry.replaces.extend(id);
+        }
+        for identifier in ["/target/identifier", "/targetReference/identifier", "/targetIdentifier"] {
+            if let (Some(system), Some(value)) =
+                (text(related, &format!("{identifier}/system")), text(related, &format!("{identifier}/value")))
+            {
+                entry.replaces.push(format!("{system}|{value}"));
+            }
+        }
+    }
+}
+
+/// A hash as FHIR writes it, base64; feeds that write it in hexadecimal mean the same.
+fn canonical_hash(hash: &str) -> String {
+    let hexadecimal = (hash.len() == 40).then(|| HEXLOWER_PERMISSIVE.decode(hash.as_bytes()).ok()).flatten();
+    hexadecimal.map_or_else(|| hash.to_owned(), |bytes| BASE64.encode(&bytes))
 }
 
 fn reference_of(json: &Value, pointer: &str) -> Option<String> {

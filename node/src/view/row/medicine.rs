@@ -6,6 +6,7 @@ use super::element::{
     concept, concept_texts, first_text, joined, list, number, quantity, quantity_text, reference, text,
 };
 use super::{Activity, Entry};
+use crate::view::dates;
 
 /// What comparing two entries about medicines needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,12 @@ pub struct MedicineFacts {
     pub as_needed: bool,
     /// `Medication/…` that names it, when the entry itself does not.
     pub reference: Option<String>,
+    /// `MedicationRequest.intent`.
+    pub intent: Option<String>,
+    /// Its substances, sorted; filled in when the medicines of all sources are put together.
+    pub substances: Vec<String>,
+    /// Its product's name in lower case and single spaces; filled in with the substances.
+    pub product: String,
 }
 
 /// What an entry about a medicine asserts.
@@ -49,7 +56,11 @@ pub(super) fn read(entry: &mut Entry, json: &Value, resource_type: &str) {
         _ => Kind::Product,
     };
     let reference = name(entry, json, kind);
-    entry.activity = activity(kind, entry.row.status.as_deref());
+    entry.activity = match text(json, "/intent").as_deref() {
+        // What somebody proposes is not taken yet.
+        Some("proposal" | "option") => Activity::Unknown,
+        _ => activity(kind, entry.row.status.as_deref()),
+    };
     entry.ongoing = entry.activity == Activity::Current;
     let row = &mut entry.row;
     row.status_reason = concept_texts(json, "/statusReason").or_else(|| text(json, "/statusReasonReference/display"));
@@ -65,7 +76,7 @@ pub(super) fn read(entry: &mut Entry, json: &Value, resource_type: &str) {
     let first = dosages.first();
     entry.medicine = Some(MedicineFacts {
         kind,
-        setting: super::element::code(json, "/category/0").or_else(|| super::element::code(json, "/category")),
+        setting: setting(json),
         // More than one dosage cannot be compared as one amount a day.
         each: first.filter(|_| dosages.len() == 1).and_then(each),
         per_day: first.filter(|_| dosages.len() == 1).and_then(per_day),
@@ -73,6 +84,9 @@ pub(super) fn read(entry: &mut Entry, json: &Value, resource_type: &str) {
             d.get("asNeededBoolean") == Some(&Value::Bool(true)) || d.get("asNeededCodeableConcept").is_some()
         }),
         reference,
+        intent: text(json, "/intent"),
+        substances: Vec::new(),
+        product: String::new(),
     });
     extras(entry, json, kind);
 }
@@ -85,19 +99,64 @@ fn name(entry: &mut Entry, json: &Value, kind: Kind) -> Option<String> {
         return None;
     }
     let reference = text(json, "/medicationReference/reference");
-    let contained = reference
+    let by_id = reference
         .as_deref()
         .and_then(|r| r.strip_prefix('#'))
         .and_then(|id| list(json, "/contained").iter().find(|resource| text(resource, "/id").as_deref() == Some(id)));
-    if let Some(medication) = contained {
+    // A contained Medication that nothing points at can only be the one meant.
+    let only = || match list(json, "/contained") {
+        [one] if reference.is_none() && text(one, "/resourceType").as_deref() == Some("Medication") => Some(one),
+        _ => None,
+    };
+    if let Some(medication) = by_id.or_else(only) {
         entry.describe(concept(medication, "/code"));
+        ingredients(entry, medication);
+    } else if kind == Kind::Product {
+        ingredients(entry, json);
+    }
+    if !entry.row.text.is_empty() {
         return None;
     }
     if let Some(display) = text(json, "/medicationReference/display") {
         entry.row.text = display;
     }
+    if entry.row.text.is_empty() && reference.is_none() {
+        own_words(entry, json);
+    }
     reference
 }
+
+/// A product without a code or a name is called by what is in it.
+fn ingredients(entry: &mut Entry, medication: &Value) {
+    if entry.row.text.is_empty() {
+        let items = list(medication, "/ingredient").iter();
+        let named = items.filter_map(|item| {
+            concept(item, "/itemCodeableConcept")
+                .map(|c| c.text)
+                .or_else(|| super::element::reference(item, "/itemReference"))
+        });
+        entry.row.text = joined(named, " + ").unwrap_or_default();
+    }
+}
+
+/// A medicine that only a note or a dosage names is listed under those words.
+fn own_words(entry: &mut Entry, json: &Value) {
+    let notes = joined(list(json, "/note").iter().filter_map(|note| text(note, "/text")), "; ");
+    let dosages =
+        ["/dosageInstruction", "/dosage"].iter().find_map(|p| list(json, p).iter().find_map(|d| text(d, "/text")));
+    entry.row.text = notes.or(dosages).unwrap_or_default();
+}
+
+/// Where it was prescribed: a code of medicationrequest-category wherever it stands, else the first category.
+fn setting(json: &Value) -> Option<String> {
+    let categories = super::element::concepts(json, "/category");
+    let mut codes = categories.iter().flat_map(|category| &category.codings).map(|coding| coding.code.as_str());
+    let known = codes.find(|code| SETTINGS.contains(code)).map(str::to_owned);
+    known.or_else(|| super::element::code(json, "/category/0").or_else(|| super::element::code(json, "/category")))
+}
+
+/// FHIR `medicationrequest-category`.
+const SETTINGS: [&str; 4] = ["discharge", "inpatient", "outpatient", "community"];
 
 fn when(entry: &mut Entry, json: &Value, kind: Kind) {
     let row = &mut entry.row;
@@ -128,6 +187,13 @@ fn when(entry: &mut Entry, json: &Value, kind: Kind) {
 fn extras(entry: &mut Entry, json: &Value, kind: Kind) {
     let setting = entry.medicine.as_ref().and_then(|facts| facts.setting.clone());
     entry.detail("setting", setting);
+    let intent = text(json, "/intent").filter(|intent| !matches!(intent.as_str(), "order" | "original-order"));
+    entry.detail("intent", intent);
+    let issued = list(json, "/extension")
+        .iter()
+        .find(|e| text(e, "/url").is_some_and(|url| url.to_lowercase().replace('-', "").contains("lastissuedate")));
+    let issued = issued.and_then(|e| first_text(e, &["/valueDateTime", "/valueDate"]));
+    entry.detail("last issued", issued.map(|date| dates::parse(&date).map_or(date, |date| date.shown())));
     entry.detail("indication", concept_texts(json, "/reasonCode"));
     entry.detail("course", concept(json, "/courseOfTherapyType").map(|course| course.text));
     match kind {

@@ -1,13 +1,11 @@
-//! Who the record is about, and who belongs to the person. Also reads [`Demographics`] out of a Patient, for the store.
+//! Who the record is about, and who belongs to the person.
 
 use careweave_protocol::id::NhsNumber;
 use careweave_protocol::record::code::{CONFIDENTIALITY, NHS_NUMBER};
-use careweave_protocol::time::Date;
 use serde_json::Value;
 
 use super::element::{concept_texts, concepts, first_text, joined, list, reference, text};
 use super::{Activity, Entry};
-use crate::view::matching::Demographics;
 
 /// What the head of a view takes from a Patient.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +14,10 @@ pub struct PersonFacts {
     pub name: Option<String>,
     /// Address line.
     pub address: Option<String>,
+    /// Telephone numbers and other contacts, joined.
+    pub telephone: Option<String>,
+    /// Every valid NHS number in the Patient, its links included.
+    pub numbers: Vec<NhsNumber>,
     /// Whether whereabouts are restricted.
     pub restricted: bool,
     /// `Some(true)`: dead; `Some(false)`: explicitly not; `None`: not said.
@@ -35,10 +37,10 @@ pub(super) fn patient(entry: &mut Entry, json: &Value) {
     entry.detail("born", text(json, "/birthDate"));
     entry.detail("gender", text(json, "/gender"));
     entry.detail("address", address.clone());
+    let telecom = list(json, "/telecom").iter().filter_map(|contact| text(contact, "/value"));
+    let telephone = joined(telecom, ", ").filter(|_| !restricted);
     if !restricted {
-        let telecom = list(json, "/telecom").iter().filter_map(|contact| text(contact, "/value"));
-        let telecom = joined(telecom, ", ");
-        entry.detail("telephone", telecom);
+        entry.detail("telephone", telephone.clone());
         entry.detail("practice", reference(json, "/generalPractitioner/0"));
     }
     let languages = list(json, "/communication").iter().filter_map(|item| super::element::concept(item, "/language"));
@@ -47,8 +49,17 @@ pub(super) fn patient(entry: &mut Entry, json: &Value) {
     let died = text(json, "/deceasedDateTime");
     entry.detail("died", died.clone());
     let said = json.get("deceasedBoolean").and_then(Value::as_bool);
-    entry.person =
-        Some(PersonFacts { name, address, restricted, deceased: died.as_ref().map(|_| true).or(said), died });
+    let numbers = numbers(json);
+    let deceased = died.as_ref().map(|_| true).or(said);
+    entry.person = Some(PersonFacts { name, address, telephone, numbers, restricted, deceased, died });
+}
+
+/// NHS numbers of a Patient and of those it links to.
+fn numbers(json: &Value) -> Vec<NhsNumber> {
+    let linked = list(json, "/link").iter().flat_map(|link| list(link, "/other/identifier"));
+    let all = list(json, "/identifier").iter().chain(linked);
+    let nhs = all.filter(|i| text(i, "/system").as_deref() == Some(NHS_NUMBER));
+    nhs.filter_map(|i| text(i, "/value")?.parse().ok()).collect()
 }
 
 /// `RelatedPerson`.
@@ -74,39 +85,6 @@ pub(super) fn role(entry: &mut Entry, json: &Value) {
     entry.detail("organisation", reference(json, "/organization"));
     entry.row.date = text(json, "/period/start");
     entry.row.date_end = text(json, "/period/end");
-}
-
-/// Reads what matching needs out of a FHIR Patient; `None` without a valid NHS number.
-#[must_use]
-pub fn demographics(json: &Value) -> Option<Demographics> {
-    let numbers = || list(json, "/identifier").iter().filter(|i| text(i, "/system").as_deref() == Some(NHS_NUMBER));
-    let valid = |identifier: &Value| text(identifier, "/value")?.parse::<NhsNumber>().ok();
-    let old = |identifier: &Value| text(identifier, "/use").as_deref() == Some("old");
-    let current = numbers().filter(|i| !old(i)).find_map(valid);
-    let nhs_number = current.or_else(|| numbers().find_map(valid))?;
-    let names = list(json, "/name");
-    let official = official_name(json);
-    // The current name first, so that the first family name is the one to show.
-    let ordered = || official.into_iter().chain(names.iter().filter(|name| official != Some(*name)));
-    let superseded_by = list(json, "/link")
-        .iter()
-        .filter(|link| text(link, "/type").as_deref() == Some("replaced-by"))
-        .find_map(|link| text(link, "/other/identifier/value")?.parse().ok());
-    Some(Demographics {
-        nhs_number,
-        birth_date: text(json, "/birthDate").and_then(|date| Date::from_iso(&date)),
-        families: ordered().filter_map(|name| text(name, "/family")).collect(),
-        given: official.map(given_names).unwrap_or_default(),
-        gender: text(json, "/gender"),
-        address_line: address_line(json),
-        postcode: list(json, "/address").iter().find_map(|address| text(address, "/postalCode")),
-        restricted: is_restricted(json),
-        deceased: text(json, "/deceasedDateTime")
-            .or_else(|| (json.get("deceasedBoolean") == Some(&Value::Bool(true))).then(String::new)),
-        superseded_by,
-        // Every number withdrawn and none put in its place.
-        invalidated: current.is_none() && superseded_by.is_none(),
-    })
 }
 
 /// Whether `meta.security` restricts the Patient (R or V): the whereabouts are to be hidden.

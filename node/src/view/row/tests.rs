@@ -243,29 +243,6 @@ fn a_restricted_patient_is_read_without_whereabouts() {
     assert!(person.restricted && person.address.is_none());
 }
 
-#[test]
-fn demographics_are_read_with_previous_names_and_replaced_numbers() {
-    let number =
-        |value: &str, use_: &str| json!({"system": "https://fhir.nhs.uk/Id/nhs-number", "value": value, "use": use_});
-    let json = json!({"resourceType": "Patient", "identifier": [number("999 038 0422", "old"), number("9990010013", "official")],
-        "name": [{"use": "maiden", "family": "Eze"}, {"use": "official", "family": "Okafor", "given": ["Ada", "Ngozi"]}],
-        "birthDate": "1938-03-14", "address": [{"line": ["12 Quay Road"], "postalCode": "SE16 4AV"}], "deceasedBoolean": true});
-    let found = person::demographics(&json).unwrap();
-    assert_eq!(found.nhs_number.digits(), "9990010013");
-    assert_eq!(found.families, ["Okafor", "Eze"]);
-    assert_eq!(found.given, ["Ada", "Ngozi"]);
-    assert_eq!(found.address_line.as_deref(), Some("12 Quay Road, SE16 4AV"));
-    assert_eq!(found.deceased.as_deref(), Some(""));
-    assert!(!found.invalidated);
-    let json = json!({"identifier": [number("9990380422", "old")], "link": [{"type": "replaced-by", "other": {"identifier": {"value": "9990010013"}}}]});
-    let found = person::demographics(&json).unwrap();
-    assert_eq!(found.superseded_by.map(|n| n.digits()).as_deref(), Some("9990010013"));
-    assert!(!found.invalidated);
-    let json = json!({"identifier": [number("9990380422", "old")]});
-    assert!(person::demographics(&json).unwrap().invalidated);
-    assert!(person::demographics(&json!({"identifier": [number("1234567890", "official")]})).is_none());
-}
-
 /// Every element of every type in turn replaced by something of the wrong type: always a row, never a panic.
 #[test]
 fn odd_input_always_becomes_a_row() {
