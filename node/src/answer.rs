@@ -23,13 +23,14 @@ use thiserror::Error;
 use tokio::task::JoinError;
 use tokio::time::{Instant, timeout};
 
-use self::authenticate::Asked;
+use self::authenticate::{Asked, NotBelieved};
 use self::guard::Admission;
 use self::header::Verdict;
 use self::permit::Permit;
 use crate::audit::{Append, AppendError, AppendReceipt};
 use crate::net::gate::NodeSession;
 use crate::net::{ExchangeStream, FrameError, FramedStream};
+use crate::review::ReviewError;
 use crate::services::Services;
 use crate::store::database::StoreError;
 use crate::store::records::ReadError;
@@ -43,6 +44,9 @@ pub enum AnswerError {
     /// Nothing came for [`IDLE_TIMEOUT`].
     #[error("the asker went quiet")]
     Idle,
+    /// What the answer rested on ended while it was sent.
+    #[error("cut: {0}")]
+    Ended(Cause),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -52,6 +56,9 @@ pub enum AnswerError {
     /// The decision could not be made durable, so nothing was disclosed.
     #[error(transparent)]
     Audit(#[from] AppendError),
+    /// The alert and its review could not be made durable, so nothing was disclosed.
+    #[error(transparent)]
+    Review(#[from] ReviewError),
     /// The header could not be signed.
     #[error(transparent)]
     Signing(#[from] SignedError),
@@ -81,7 +88,10 @@ pub async fn answer(
     // Who asks? A cause from here to `guard` is about the asker, and is named.
     let asked = match authenticate::authenticate(services, session, envelope, now) {
         Ok(asked) => asked,
-        Err(refused) => return refuse(services, session, &mut stream, Err(refused.envelope), refused.cause, now).await,
+        Err(refused) => {
+            let cause = refused.cause.clone();
+            return refuse(services, session, &mut stream, Err(&refused), cause, now).await;
+        }
     };
     let (alerts, new_today) = match guard::check(services, session, &asked, now) {
         Admission::Welcome { alerts, new_today } => (alerts, new_today),
@@ -119,9 +129,7 @@ pub async fn answer(
             return refuse(services, session, &mut stream, Ok(&asked), Cause::Replayed, now).await;
         }
         Err(error) => {
-            let head = header::unlogged(services, session, Cause::LogUnavailable, now)?;
-            header::wait_for_tick(arrived).await;
-            within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await?;
+            unlogged(services, session, &mut stream, arrived, now).await?;
             return Err(error.into());
         }
     };
@@ -137,15 +145,32 @@ pub async fn answer(
             within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await?;
         }
         Some((patient, grant)) => {
-            if judged.alert {
-                services.alert_self_claimed(&asked, now).await;
+            // Only where something is given: an entry more for a near miss would tell it from a stranger.
+            if judged.alert
+                && let Err(error) = services.alert_access(&asked, now).await
+            {
+                unlogged(services, session, &mut stream, arrived, now).await?;
+                return Err(error.into());
             }
             let permit = Permit::new(grant, &receipt).ok_or(AnswerError::NotPermitted)?;
             let head = header::frame(services, session, &asked, &verdict, &receipt, now)?;
-            stream::send(services, &mut stream, &head, permit, patient, asked.envelope.get().window).await?;
+            stream::send(services, session, &asked, &mut stream, &head, permit, patient).await?;
         }
     }
     within(stream.close()).await
+}
+
+/// Says that nothing is given because it could not be logged.
+async fn unlogged(
+    services: &Services,
+    session: &NodeSession,
+    stream: &mut FramedStream<ExchangeStream>,
+    arrived: Instant,
+    now: Timestamp,
+) -> Result<(), AnswerError> {
+    let head = header::unlogged(services, session, Cause::LogUnavailable, now)?;
+    header::wait_for_tick(arrived).await;
+    within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await
 }
 
 /// Logs and sends a refusal whose cause is about the asker.
@@ -153,7 +178,7 @@ async fn refuse(
     services: &Arc<Services>,
     session: &NodeSession,
     stream: &mut FramedStream<ExchangeStream>,
-    asked: Result<&Asked, careweave_protocol::id::Digest>,
+    asked: Result<&Asked, &NotBelieved>,
     cause: Cause,
     now: Timestamp,
 ) -> Result<(), AnswerError> {
@@ -165,14 +190,15 @@ async fn refuse(
     entry.cause = Some(cause.to_string());
     entry.commitment_salt = Some(verdict.salt);
     services.note_trust(&mut entry, now);
-    if let Ok(asked) = asked {
-        asked.describe(&mut entry);
+    match asked {
+        Ok(asked) => asked.describe(&mut entry),
+        Err(refused) => refused.describe(&mut entry),
     }
     let append = Append { entry, patient: None, replay: None, extra: Vec::new() };
     let receipt: AppendReceipt = services.audit.append(append).await?;
     let head = match asked {
         Ok(asked) => header::frame(services, session, asked, &verdict, &receipt, now)?,
-        Err(envelope) => header::frame_for(services, session, envelope, None, &verdict, &receipt, now)?,
+        Err(refused) => header::frame_for(services, session, refused.envelope, None, &verdict, &receipt, now)?,
     };
     within(stream.write_frames(&[&head, &[AnswerFrame::END]])).await?;
     within(stream.close()).await

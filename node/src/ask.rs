@@ -4,6 +4,9 @@
 
 pub mod evidence;
 pub mod fetch;
+mod gathered;
+mod last_look;
+pub mod live;
 pub mod locate;
 pub mod receive;
 
@@ -11,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use careweave_protocol::audit::{AuditEntry, EntryKind};
-use careweave_protocol::desk::{DeskReply, View, ViewReply, ViewRequest};
+use careweave_protocol::desk::{DeskReply, ViewReply, ViewRequest};
 use careweave_protocol::id::{Digest, Nonce, OdsCode};
 use careweave_protocol::identity::StaffCredential;
 use careweave_protocol::limits::{ANSWER_BUDGET, CREDIT_WINDOW};
 use careweave_protocol::query::{
-    Acknowledgement, AnswerHeader, AnswerOutcome, Cause, Completeness, Envelope, Evidence, Purpose, Query,
+    AnswerHeader, AnswerOutcome, BreakGlassGrant, Cause, Completeness, Envelope, Evidence, Purpose, Query,
     Relationship, SourceLine, SourceOutcome,
 };
 use careweave_protocol::signed::{Scope, Signed, Verified};
@@ -27,18 +30,22 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use self::fetch::FetchError;
+use self::gathered::Gathered;
+use self::last_look::last_look;
+use self::live::{Came, Live};
 use self::receive::Answer;
-use crate::answer::authenticate::{fits, fresh};
+use crate::answer::authenticate::{fits, fresh, grant};
 use crate::answer::header::Verdict;
 use crate::answer::judge::{self, Judged, Question, Withheld};
 use crate::answer::permit::Permit;
-use crate::audit::Append;
-use crate::delivery;
+use crate::audit::{Append, AuditError};
 use crate::net::directory::Known;
 use crate::net::gate::StaffSession;
 use crate::services::Services;
+use crate::store::namesakes::has_namesake;
+use crate::store::numbers::{self, Search, other_numbers};
 use crate::store::records;
-use crate::view::{self, OwnIdentity, SourceRecord, SourceRecords};
+use crate::view::SourceRecord;
 
 /// One holder's part, whatever came of it.
 struct Part {
@@ -72,21 +79,36 @@ async fn assemble(
 
     // Is it this person's own question, and may they ask it? Our own people are held to what others would hold them to.
     let credential = services.check_own_staff(session.credential.signed(), now).map_err(DeskReply::Refused)?;
-    let query = match authorise(services, &credential, &request, now) {
-        Ok(query) => query,
+    let (query, grant) = match authorise(services, &credential, &request, now) {
+        Ok(authorised) => authorised,
         Err(cause) => return Err(refuse_own(services, &credential, &request, cause, now).await),
     };
-    let question = Arc::new(Own { query, credential });
+    let question = Arc::new(Own { query, credential, grant });
 
     // What do we hold ourselves, and on what grounds do we ask others?
-    let (judged, evidence) = {
-        let (services, question) = (Arc::clone(services), Arc::clone(&question));
-        tokio::task::spawn_blocking(move || own(&services, &question, now)).await.map_err(failed)?.map_err(failed)?
+    let following = services.relationships.follow();
+    let (judged, evidence, known) = {
+        let (services, question, mark_new) = (Arc::clone(services), Arc::clone(&question), request.mark_new);
+        tokio::task::spawn_blocking(move || own(&services, &question, mark_new, now))
+            .await
+            .map_err(failed)?
+            .map_err(failed)?
     };
     let mut judged = judged;
     if let Some(Withheld::Doubtful(doubt)) = &judged.withheld {
         refuse_unsafe_match(services, &question, &judged, doubt.to_string(), now).await?;
         return Ok(DeskReply::NotMatched(doubt.to_string()));
+    }
+
+    // Further numbers are believed only from our own record: another's number beside the patient's would open another's record.
+    let asked_with = &question.query.get().patient.other_numbers;
+    if asked_with.iter().any(|number| !known.other_numbers.contains(number)) {
+        return Err(refuse_own(services, &question.credential, &request, Cause::Malformed, now).await);
+    }
+    // The person signs what is asked about: where our own record knows further numbers, they sign again with all of them.
+    if known.other_numbers.iter().any(|number| !question.query.get().patient.other_numbers.contains(number)) {
+        tell_other_numbers(services, &question, &judged, now).await?;
+        return Ok(DeskReply::OtherNumbers(known.other_numbers));
     }
 
     // INTENT, and the DECISION on our own records, are durable before anything is sent or shown.
@@ -111,9 +133,18 @@ async fn assemble(
         Err(error) => return Err(failed(error)),
     }
     let decided = decided.map_err(failed)?;
-    if evidence.is_self_claimed() {
-        services.alert_own("self-claimed", &question.query, &question.credential, now).await;
-    }
+    services
+        .alert_own_access(
+            &question.query,
+            &question.credential,
+            question.grant.as_ref(),
+            evidence.is_self_claimed(),
+            now,
+        )
+        .await
+        .map_err(failed)?;
+
+    let mut live = Live::begin(services, &question, &evidence, following);
 
     // Everybody is asked at once, while our own records are read and shown.
     let mut asking = JoinSet::new();
@@ -136,14 +167,22 @@ async fn assemble(
                 .map_err(failed)?
         }
     };
-    let gathered = Gathered::new(services, &plan, &judged, own_records, started);
+    let gathered = Gathered::new(services, &plan, &judged, own_records, known, started);
     let (first, mut gathered) = gathered.show(services, &question, now).await?;
     tell(events, DeskReply::Own(Box::new(first))).await;
     tell(events, DeskReply::Asking(plan.asked.iter().map(|(ods, _)| ods.clone()).collect())).await;
 
-    while let Some(part) = asking.join_next().await {
+    // Until all have come to an end, or what the view rests on has: then nothing more is shown, and those still sending are hung up on.
+    let mut came = Came { asked: plan.asked.len(), ended: 0, bytes: 0 };
+    loop {
+        let part = tokio::select! {
+            part = asking.join_next() => part,
+            cause = live.ended() => return Err(stop(services, &question, &live, cause, came, gathered).await),
+        };
+        let Some(part) = part else { break };
         let Ok(part) = part else { continue };
         let line = part.line();
+        came.note(part.header());
         gathered.take(part);
         if gathered.may_name(&line.ods) {
             tell(events, DeskReply::Source(line)).await;
@@ -152,7 +191,17 @@ async fn assemble(
 
     gathered.close(started);
     let as_at = services.clock.now();
-    let (view, gathered) = gathered.show(services, &question, as_at).await?;
+    let (view, mut gathered) = gathered.show(services, &question, as_at).await?;
+    if let Some(cause) = live.check().await {
+        return Err(stop(services, &question, &live, cause, came, gathered).await);
+    }
+    if request.resources {
+        let parts;
+        (parts, gathered) = gathered.resources(&question, view.patient.address_restricted).await?;
+        for part in parts {
+            tell(events, DeskReply::Resources(part)).await;
+        }
+    }
     let completeness = Completeness {
         network: services.config.network.clone(),
         query_id: question.query.get().query_id,
@@ -167,17 +216,34 @@ async fn assemble(
     Ok(DeskReply::View(Box::new(ViewReply { view, completeness, binding: services.peer_binding() })))
 }
 
+/// Ends a view that must not go on: what had come is logged as received, and not shown.
+async fn stop(
+    services: &Arc<Services>,
+    question: &Arc<Own>,
+    live: &Live,
+    cause: Cause,
+    came: Came,
+    gathered: Gathered,
+) -> DeskReply {
+    live.log(&cause, came).await;
+    gathered.log_receipts(services, question, services.clock.now());
+    DeskReply::Refused(cause)
+}
+
 /// The person's question with the proof that it is theirs.
 pub struct Own {
     /// The question.
     pub query: Verified<Query>,
     /// The person.
     pub credential: Verified<StaffCredential>,
+    /// The break-glass grant, where the purpose is BTG.
+    pub grant: Option<BreakGlassGrant>,
 }
 
 impl Own {
     fn as_question<'a>(&'a self, relationships: &'a [Relationship]) -> Question<'a> {
-        Question { query: self.query.get(), credential: self.credential.get(), relationships, own: true }
+        let (query, credential) = (self.query.get(), self.credential.get());
+        Question { query, credential, relationships, own: true, grant: self.grant.as_ref() }
     }
 
     fn replay(&self, now: Timestamp) -> crate::audit::Replay {
@@ -214,7 +280,7 @@ fn authorise(
     credential: &Verified<StaffCredential>,
     request: &ViewRequest,
     now: Timestamp,
-) -> Result<Verified<Query>, Cause> {
+) -> Result<(Verified<Query>, Option<BreakGlassGrant>), Cause> {
     let person = credential.get();
     let scope = Scope::network(&services.config.network);
     let query = request.query.verify(scope, &person.key.into()).map_err(|_| Cause::SignatureInvalid)?;
@@ -234,11 +300,11 @@ fn authorise(
     if let Some(cause) = eligibility.refused {
         return Err(cause);
     }
-    if services.role(person.group, asked.purpose).granted {
-        Ok(query)
-    } else {
-        Err(Cause::PurposeNotGranted(asked.purpose))
+    if !services.role(person.group, asked.purpose).granted {
+        return Err(Cause::PurposeNotGranted(asked.purpose));
     }
+    let grant = grant(&services.config.network, asked, person, now)?;
+    Ok((query, grant))
 }
 
 /// A view that our own person may not have is refused here already; that they tried is logged like any other refusal.
@@ -268,11 +334,49 @@ async fn refuse_own(
 fn own(
     services: &Services,
     question: &Own,
+    mark_new: bool,
     now: Timestamp,
-) -> Result<(Judged, evidence::Grounds), crate::store::database::StoreError> {
-    let grounds = evidence::derive(services, question.query.get(), now)?;
+) -> Result<(Judged, evidence::Grounds, gathered::Known), AuditError> {
+    let query = question.query.get();
+    let grounds = evidence::derive(services, query, now)?;
     let judged = judge::judge(services, &question.as_question(&grounds.kinds()), ANSWER_BUDGET)?;
-    Ok((judged, grounds))
+    let person = &question.credential.get().person;
+    let patient = match &judged.grant {
+        Some((patient, _)) => Some(patient.clone()),
+        None => match numbers::search(&services.database, &query.patient)? {
+            Search::One(patient) => Some(*patient),
+            Search::NotHeld | Search::Doubtful(_) => None,
+        },
+    };
+    let known = gathered::Known {
+        self_claimed: grounds.is_self_claimed(),
+        namesake: match &patient {
+            Some(patient) => has_namesake(&services.database, patient)?,
+            None => false,
+        },
+        other_numbers: match &patient {
+            Some(_) => other_numbers(&services.database, query.patient.nhs_number)?,
+            None => Vec::new(),
+        },
+        last_look: if mark_new { last_look(services, &query.patient.nhs_number, person)? } else { None },
+    };
+    Ok((judged, grounds, known))
+}
+
+/// That a person was told of further numbers is logged; nothing else was given and nobody asked.
+async fn tell_other_numbers(
+    services: &Services,
+    question: &Own,
+    judged: &Judged,
+    now: Timestamp,
+) -> Result<(), DeskReply> {
+    let mut entry = AuditEntry::new(EntryKind::Decision, now, services.config.ods.clone(), "other-numbers");
+    crate::answer::authenticate::describe(&mut entry, question.query.get(), question.credential.get());
+    entry.holder = Some(services.config.ods.clone());
+    services.note_trust(&mut entry, now);
+    let patient = Some(judged.patient_part(question.query.get(), None));
+    let append = Append { entry, patient, replay: None, extra: Vec::new() };
+    services.audit.append(append).await.map(drop).map_err(failed)
 }
 
 /// A view that our own record contradicts is not asked of anybody; that it was tried is logged.
@@ -300,7 +404,12 @@ fn read_own(
     let mut records = Vec::with_capacity(permit.selected().len());
     records::read(&services.database, permit, patient, |selected, body| {
         if let Some(body) = unpacker.unpack(&body) {
-            records.push(SourceRecord { category: selected.category, form: selected.form, body });
+            records.push(SourceRecord {
+                category: selected.category,
+                form: selected.form,
+                taken_in: selected.taken_in,
+                body,
+            });
         }
         std::ops::ControlFlow::Continue(())
     })?;
@@ -378,180 +487,8 @@ impl Part {
     }
 }
 
-/// What has come in so far.
-struct Gathered {
-    lines: Vec<SourceLine>,
-    sources: Vec<SourceRecords>,
-    receipts: Vec<(OdsCode, Verified<AnswerHeader>, u32)>,
-    identity: OwnIdentity,
-    restricted: bool,
-    /// Whether the whereabouts of the patient are restricted here or at any source so far.
-    withheld: bool,
-}
-
 /// What a RECEIPT says when local organisations are not to be named for this patient.
 pub const WHEREABOUTS_RESTRICTED: &str = "whereabouts restricted";
-
-impl Gathered {
-    fn new(
-        services: &Services,
-        plan: &locate::Plan,
-        judged: &Judged,
-        mut own_records: Vec<SourceRecord>,
-        started: Instant,
-    ) -> Self {
-        let own = &services.config.ods;
-        let identity = if judged.standing.is_some() { OwnIdentity::Confirmed } else { OwnIdentity::NotHeld };
-        let mut gathered = Self {
-            lines: Vec::new(),
-            sources: Vec::new(),
-            receipts: Vec::new(),
-            identity,
-            restricted: judged.restricted(),
-            withheld: judged.restricted(),
-        };
-        for member in &plan.members {
-            let is_own = member.ods == *own;
-            let records = if is_own { std::mem::take(&mut own_records) } else { Vec::new() };
-            let outcome = match (is_own, records.is_empty(), member.not_asked) {
-                (true, true, _) => Some(SourceOutcome::NothingShareable),
-                (true, false, _) => Some(SourceOutcome::Answered),
-                (false, _, not_asked) => not_asked.map(SourceOutcome::NotAsked),
-            };
-            let ms = if is_own { elapsed(started) } else { 0 };
-            let data_to = judged.data_to.filter(|_| is_own);
-            gathered.lines.push(SourceLine {
-                ods: member.ods.clone(),
-                // Whoever is still awaited when the view ends was not reached in time.
-                outcome: outcome.clone().unwrap_or(SourceOutcome::Timeout),
-                records: u32::try_from(records.len()).unwrap_or(u32::MAX),
-                ms,
-                data_to,
-                receipt: None,
-            });
-            gathered.sources.push(SourceRecords {
-                ods: member.ods.clone(),
-                name: member.name.clone(),
-                own: is_own,
-                local: member.local,
-                outcome,
-                open: if is_own { judged.open.clone() } else { Vec::new() },
-                ms,
-                data_to,
-                feed_interval: None,
-                duty_contact: member.duty_contact.clone(),
-                records,
-            });
-        }
-        gathered
-    }
-
-    /// Whoever has not come to an end by now has not replied in time.
-    fn close(&mut self, started: Instant) {
-        for source in self.sources.iter_mut().filter(|s| s.outcome.is_none()) {
-            source.outcome = Some(SourceOutcome::Timeout);
-            source.ms = elapsed(started);
-            if let Some(line) = self.lines.iter_mut().find(|l| l.ods == source.ods) {
-                line.ms = source.ms;
-            }
-        }
-    }
-
-    /// Whether what came of this source may be told before the view is made, which hides what must be hidden.
-    fn may_name(&self, ods: &OdsCode) -> bool {
-        !self.withheld || !self.sources.iter().any(|s| s.ods == *ods && s.local && !s.own)
-    }
-
-    fn take(&mut self, part: Part) {
-        let records = part.answer.iter().flat_map(|answer| &answer.records);
-        self.withheld |= records.into_iter().any(|record| record.form == record.form.stripped());
-        let line = part.line();
-        if let Some(slot) = self.lines.iter_mut().find(|l| l.ods == part.ods) {
-            *slot = line.clone();
-        }
-        if let Some(source) = self.sources.iter_mut().find(|s| s.ods == part.ods) {
-            source.outcome = Some(part.outcome.clone());
-            source.ms = part.ms;
-            source.data_to = line.data_to;
-            if let Some(answer) = part.answer {
-                let records = u32::try_from(answer.records.len()).unwrap_or(u32::MAX);
-                source.open.clone_from(&answer.header.get().open);
-                source.records = answer
-                    .records
-                    .into_iter()
-                    .map(|r| SourceRecord { category: r.category, form: r.form, body: r.body })
-                    .collect();
-                self.receipts.push((part.ods, answer.header, records));
-            }
-        }
-    }
-
-    /// Merges what there is, off the async threads: thousands of resources are parsed here.
-    async fn show(
-        self,
-        services: &Arc<Services>,
-        question: &Arc<Own>,
-        as_at: Timestamp,
-    ) -> Result<(View, Self), DeskReply> {
-        let (services, question) = (Arc::clone(services), Arc::clone(question));
-        let merged = tokio::task::spawn_blocking(move || {
-            let (query, group) = (question.query.get(), question.credential.get().group);
-            let role = services.role(group, query.purpose);
-            let request = view::Request {
-                query,
-                group,
-                role_cannot_see: &role.cannot_see,
-                as_at,
-                zone: &services.zone,
-                own_identity: self.identity,
-                own_restricted: self.restricted,
-            };
-            (view::assemble(&request, &self.sources), self)
-        });
-        merged.await.map_err(failed)
-    }
-
-    /// RECEIPT entries and acknowledgements: durable together, off the path of the view.
-    fn log_receipts(self, services: &Arc<Services>, question: &Arc<Own>, now: Timestamp) {
-        let (services, question) = (Arc::clone(services), Arc::clone(question));
-        let withheld = self.withheld.then(|| WHEREABOUTS_RESTRICTED.to_owned());
-        tokio::spawn(async move {
-            let appends = self.receipts.into_iter().map(|(ods, header, records)| {
-                let said = header.get();
-                let outcome = crate::answer::outcome_name(&said.outcome);
-                let mut entry = AuditEntry::new(EntryKind::Receipt, now, services.config.ods.clone(), outcome);
-                crate::answer::authenticate::describe(&mut entry, question.query.get(), question.credential.get());
-                entry.holder = Some(ods.clone());
-                entry.receipt = Some(header.signed().digest());
-                entry.root = Some(said.root);
-                entry.counts.clone_from(&said.counts);
-                entry.bytes = said.bytes;
-                entry.policy = Some(said.policy);
-                entry.detail.clone_from(&withheld);
-                let item = Acknowledgement {
-                    query_id: said.query_id,
-                    header: header.signed().digest(),
-                    records,
-                    received_at: now,
-                };
-                let kept = delivery::keep(&services, &ods, &item, &header);
-                let audit = services.audit.clone();
-                async move {
-                    match kept {
-                        Ok(extra) => audit.append(Append { entry, patient: None, replay: None, extra }).await.map(drop),
-                        Err(_) => Err(crate::audit::AppendError::Unavailable),
-                    }
-                }
-            });
-            for result in futures::future::join_all(appends).await {
-                if let Err(error) = result {
-                    tracing::error!(%error, "a receipt could not be logged");
-                }
-            }
-            services.outbox.wake();
-        });
-    }
-}
 
 async fn tell(events: &mpsc::Sender<DeskReply>, reply: DeskReply) {
     // An error means that the person hung up; the view goes on to its end so that both logs agree.

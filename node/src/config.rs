@@ -1,6 +1,7 @@
 //! `node.toml` → a checked configuration. Unknown keys are errors; every key is documented in `docs/operate.md`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use careweave_protocol::id::{NetworkId, OdsCode};
 use libp2p::Multiaddr;
@@ -23,6 +24,10 @@ struct File {
     duty_contact: String,
     #[serde(default)]
     alert_contact: String,
+    #[serde(default)]
+    feed_interval_hours: Option<u32>,
+    #[serde(default)]
+    dmd: Option<PathBuf>,
     #[serde(default = "default_data_dir")]
     data_dir: PathBuf,
     #[serde(default = "default_log")]
@@ -52,6 +57,10 @@ pub struct Config {
     pub bootstrap: Vec<Multiaddr>,
     /// Whom others ring when the node does not answer. Default: empty.
     pub duty_contact: String,
+    /// How often the feed should bring something (`feed_interval_hours`); older data is said to be stale. Default: not said.
+    pub feed_interval: Option<Duration>,
+    /// A folder with the deployer's own dm+d release, relative to the node directory. Default: only the built-in substance map.
+    pub dmd: Option<PathBuf>,
     /// Where the database is, relative to the node directory. Default `data`.
     pub data_dir: PathBuf,
     /// What is logged to standard error, in `tracing` filter form. Default `info`.
@@ -106,6 +115,7 @@ impl Config {
         if let Some(anonymous) = file.bootstrap.iter().find(|a| crate::net::directory::peer_of(a).is_none()) {
             return Err(ConfigError::Anonymous(anonymous.clone()));
         }
+        let dmd = file.dmd.map(|path| dir.join(path));
         Ok(Self {
             data_dir: dir.join(&file.data_dir),
             dir,
@@ -116,6 +126,8 @@ impl Config {
             desk_listen: file.desk_listen,
             bootstrap: file.bootstrap,
             duty_contact: file.duty_contact,
+            feed_interval: file.feed_interval_hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600)),
+            dmd,
             log: file.log,
         })
     }
@@ -126,7 +138,7 @@ impl Config {
         let list = |addresses: &[Multiaddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         format!(
             "ods = {}\nname = {}\nnetwork = {}\nlisten = {}\ndesk_listen = {}\nbootstrap = {}\nduty_contact = {}\n\
-             data_dir = {}\nlog = {}\n",
+             feed_interval_hours = {}\ndmd = {}\ndata_dir = {}\nlog = {}\n",
             self.ods,
             self.name,
             self.network,
@@ -134,6 +146,9 @@ impl Config {
             list(&self.desk_listen),
             list(&self.bootstrap),
             self.duty_contact,
+            self.feed_interval
+                .map_or_else(|| "not said".to_owned(), |interval| (interval.as_secs() / 3600).to_string()),
+            self.dmd.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
             self.data_dir.display(),
             self.log,
         )

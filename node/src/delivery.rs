@@ -118,32 +118,26 @@ pub fn keep(
     Ok(vec![(Family::Receipts, receipt_key, receipt), (Family::Outbox, outbox_key, waiting)])
 }
 
+/// The row that queues an alert for another organisation, to be written in the batch of the entry that tells of it here; then
+/// [`Outbox::wake`].
+///
+/// # Errors
+/// When it cannot be signed or sealed.
+pub fn alert(services: &Services, to: &OdsCode, alert: &Alert) -> Result<Put, DeliveryError> {
+    let scope = Scope::to(&services.config.network, to);
+    let signed = Signed::sign(alert, scope, services.node_signer())?.into_signed();
+    let mut number = [0u8; Nonce::LEN];
+    ring::rand::SystemRandom::new().fill(&mut number).map_err(|_| DeliveryError::Randomness)?;
+    let key = key(READY, to, &number);
+    let bytes = cbor::to_vec(&Delivery::Alert(signed))?;
+    let sealed = services.database.keys().log.seal(Family::Outbox, &key, &bytes).map_err(StoreError::from)?;
+    Ok((Family::Outbox, key, sealed))
+}
+
 impl Outbox {
     /// Something new is waiting.
     pub fn wake(&self) {
         self.woken.notify_one();
-    }
-
-    /// Queues an alert for another organisation.
-    ///
-    /// # Errors
-    /// When it cannot be signed or written.
-    pub async fn send_alert(&self, services: &Arc<Services>, to: &OdsCode, alert: &Alert) -> Result<(), DeliveryError> {
-        let scope = Scope::to(&services.config.network, to);
-        let signed = Signed::sign(alert, scope, services.node_signer())?.into_signed();
-        let bytes = cbor::to_vec(&Delivery::Alert(signed))?;
-        let mut number = [0u8; Nonce::LEN];
-        ring::rand::SystemRandom::new().fill(&mut number).map_err(|_| DeliveryError::Randomness)?;
-        let (services, key) = (Arc::clone(services), key(READY, to, &number));
-        tokio::task::spawn_blocking(move || {
-            let mut batch = WriteBatch::default();
-            let sealed = services.database.keys().log.seal(Family::Outbox, &key, &bytes).map_err(StoreError::from)?;
-            services.database.put(&mut batch, Family::Outbox, &key, &sealed)?;
-            services.database.write_synced(batch)?;
-            services.outbox.wake();
-            Ok(())
-        })
-        .await?
     }
 
     /// Delivers until cancelled.
@@ -324,6 +318,7 @@ async fn take_in(services: &Arc<Services>, session: &NodeSession, frame: &[u8]) 
             }
             let event = match alert.kind {
                 AlertKind::SelfClaimedAccess => "self-claimed-at-holder",
+                AlertKind::BreakGlass => "break-glass-at-holder",
             };
             let mut entry = AuditEntry::new(EntryKind::Alert, now, services.config.ods.clone(), event);
             entry.holder = Some(from.ods().clone());

@@ -1,6 +1,10 @@
 //! The desk: what the organisation's own people ask of their node, each request on a stream of its own.
 
+mod exceptions;
 mod import;
+mod logged;
+mod residents;
+mod reviews;
 
 use std::sync::Arc;
 
@@ -26,6 +30,7 @@ use crate::ask::fetch::is_connected;
 use crate::net::gate::{Session, StaffSession};
 use crate::net::{ExchangeStream, FrameError, FramedStream};
 use crate::services::{Keyring, Services};
+use crate::store::namesakes::has_namesake;
 use crate::store::{patients, records};
 
 /// Replies on their way to a person who reads slowly: progress of a view over 64 holders.
@@ -90,6 +95,13 @@ pub async fn serve(
             Ok(()) => publish(services, person, document).await,
             Err(reply) => Err(reply),
         },
+        DeskRequest::Residents { all } => residents::list(services, person, all).await,
+        DeskRequest::ResidentAdd(add) => residents::add(services, person, add).await,
+        DeskRequest::ResidentLeave(leave) => residents::leave(services, person, leave).await,
+        DeskRequest::Reviews { all } => reviews::list(services, person, all).await,
+        DeskRequest::ReviewClose(closing) => reviews::close(services, person, closing).await,
+        DeskRequest::HideMedicine(exception) => exceptions::hide(services, session, exception).await,
+        DeskRequest::HiddenMedicines => exceptions::list(services, person).await,
         DeskRequest::Import => match permitted(person, Scope::Operate) {
             Ok(()) => return import::serve(services, person, stream).await,
             Err(reply) => Err(reply),
@@ -177,8 +189,10 @@ async fn identify(
     entry.holder = Some(services.config.ods.clone());
     entry.actor = Some(crate::services::actor_of(person));
     // That somebody is not held here is an answer too, so every look is logged.
-    let found = match held.as_slice() {
-        [patient] => Some(patient),
+    // A registration that was closed in favour of another is no second person.
+    let current: Vec<_> = held.iter().filter(|patient| !patient.demographics.is_copy()).collect();
+    let found = match current.as_slice() {
+        [patient] => Some(*patient),
         [] => {
             entry.cause = Some("unknown-patient".to_owned());
             None
@@ -197,11 +211,16 @@ async fn identify(
     let (Some(family), Some(birth_date)) = (who.families.first(), who.birth_date) else {
         return Ok(DeskReply::Identity(None));
     };
+    let namesake = {
+        let (services, patient) = (Arc::clone(services), patient.clone());
+        blocking(move || has_namesake(&services.database, &patient)).await?
+    };
     Ok(DeskReply::Identity(Some(PatientIdentity {
         name: format!("{} {family}", who.given.join(" ")).trim().to_owned(),
         family: family.clone(),
         birth_date,
         address: who.address_line.clone().filter(|_| !who.restricted),
+        namesake,
     })))
 }
 
@@ -320,10 +339,16 @@ fn replay(services: &Services, entry: &AuditEntry) -> Option<bool> {
         objection: objection.unwrap_or_default(),
         deceased: entry.deceased,
         last_treating: last_treating(own, &entry.evidence),
+        break_glass: entry.grant.map(|_| entry.granted.iter().copied().collect()),
+        case_number: entry.case_number.is_some(),
         ..Situation::new(purpose)
     };
     let same = |cell: &careweave_protocol::audit::CellDecision| {
-        let again = services.policy.decide(&asker, &situation, &Cell::new(cell.category, cell.labels));
+        let again = services.policy.decide(
+            &asker,
+            &situation,
+            &Cell { sent_to_asker: cell.sent, ..Cell::new(cell.category, cell.labels) },
+        );
         again.access.as_str() == cell.access
     };
     Some(entry.cells.iter().all(same))

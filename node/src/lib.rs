@@ -1,7 +1,7 @@
 //! The Careweave node: holds one organisation's records, answers authorised queries about them and asks others.
 //!
 //! Reading order: [`config`] and [`node`] (what starts first), [`net`] (who is this peer), [`answer`] (one query, top to
-//! bottom), [`ask`] (the other side of it), [`store`], [`audit`], [`view`], [`desk`], [`delivery`], [`upkeep`].
+//! bottom), [`ask`] (the other side of it), [`store`], [`audit`], [`view`], [`desk`], [`delivery`], [`review`], [`upkeep`].
 
 pub mod answer;
 pub mod ask;
@@ -13,6 +13,7 @@ pub mod desk;
 pub mod net;
 pub mod node;
 pub mod own;
+pub mod review;
 pub mod services;
 pub mod store;
 pub mod telemetry;

@@ -25,6 +25,7 @@ use crate::own::{OwnError, OwnIdentity};
 use crate::services::{Changed, Parts, Services};
 use crate::store::database::{Database, StoreError};
 use crate::upkeep;
+use crate::view::medicines::dmd::{Dmd, DmdError};
 
 /// Streams and events waiting to be looked at: a moment's burst; beyond it the handler answers busy.
 const INBOUND: usize = 256;
@@ -61,6 +62,9 @@ pub enum StartError {
         "CLOCK_BACKWARDS {0} s: the clock is behind the highest time this node has seen; set it right and start again"
     )]
     ClockBackwards(u64),
+    /// The dm+d release that the configuration names.
+    #[error("the dm+d release cannot be used: {0}")]
+    Dmd(#[from] DmdError),
     /// The policy bundle is not the one the manifest names.
     #[error("the policy bundle of this program is not the one the manifest names; install the matching version")]
     PolicyMismatch,
@@ -100,6 +104,8 @@ impl Node {
             return Err(StartError::PolicyMismatch);
         }
 
+        let dmd = config.dmd.as_deref().map(Dmd::load).transpose()?;
+
         // Only now may anybody connect.
         let (peer_events, from_peers) = mpsc::channel(INBOUND);
         let offers = vec![Protocol::Manifest, Protocol::Query, Protocol::Deliver];
@@ -114,6 +120,7 @@ impl Node {
         let zone = jiff::tz::TimeZone::system().iana_name().unwrap_or("Europe/London").to_owned();
         let services = Arc::new(Services::new(Parts {
             zone,
+            dmd,
             clock,
             own,
             database,

@@ -11,7 +11,7 @@ use careweave_protocol::id::{Digest, NodeKey};
 use careweave_protocol::identity::{AdvertRecord, EndpointRole, NodeBinding, NodeHello, StaffCredential, StaffGroup};
 use careweave_protocol::key::Signer;
 use careweave_protocol::policy::PolicyBundle;
-use careweave_protocol::query::{Cause, Purpose, Query};
+use careweave_protocol::query::{BreakGlassGrant, Cause, Purpose, Query};
 use careweave_protocol::signed::{MultiSigned, Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
 use libp2p::PeerId;
@@ -19,9 +19,10 @@ use serde_bytes::ByteBuf;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 
-use crate::answer::authenticate::Asked;
+use crate::answer::authenticate::{Asked, describe};
 use crate::answer::decisions::{Decisions, Role};
 use crate::answer::guard::Guard;
+use crate::ask::live::Relationships;
 use crate::audit::{Append, AuditLog, PatientKeyring};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -29,9 +30,11 @@ use crate::delivery::Outbox;
 use crate::net::directory::Directory;
 use crate::net::gate::Gate;
 use crate::own::OwnIdentity;
-use crate::store::database::{Database, StoreError};
+use crate::review::{self, Opening, ReviewError, Reviews};
+use crate::store::database::{Database, Put, StoreError};
 use crate::store::patients;
 use crate::store::seal::SealingKey;
+use crate::view::medicines::dmd::Dmd;
 
 /// Credentials that verified lately: one for each person who asks in a busy hour, at about 1 KiB each.
 const CREDENTIALS_KEPT: usize = 16_384;
@@ -48,6 +51,8 @@ pub struct Services {
     pub started: Timestamp,
     /// IANA name of the zone in which people here read times.
     pub zone: String,
+    /// The deployer's own dm+d release.
+    pub dmd: Option<Dmd>,
     /// Own keys and certificates.
     pub own: OwnIdentity,
     /// The database.
@@ -64,12 +69,16 @@ pub struct Services {
     pub directory: Directory,
     /// Things to be delivered.
     pub outbox: Outbox,
+    /// What must be looked at after break-glass.
+    pub reviews: Reviews,
     /// The peer endpoint's gate.
     pub peers: Gate,
     /// The desk endpoint's gate.
     pub desk: Gate,
     /// What must be seen to because something changed.
     pub changed: Changed,
+    /// Where views under way hear that relationships may have changed.
+    pub relationships: Relationships,
     trust: RwLock<Trust>,
     credentials: Mutex<HashMap<Digest, Verified<StaffCredential>>>,
     causes: Mutex<HashMap<PeerId, Refusal>>,
@@ -129,6 +138,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Zone in which people here read times.
     pub zone: String,
+    /// The deployer's own dm+d release.
+    pub dmd: Option<Dmd>,
     /// Own keys and certificates.
     pub own: OwnIdentity,
     /// The database.
@@ -160,6 +171,7 @@ impl Services {
             config: parts.config,
             clock: parts.clock,
             zone: parts.zone,
+            dmd: parts.dmd,
             own: parts.own,
             database: parts.database,
             audit: parts.audit,
@@ -168,9 +180,11 @@ impl Services {
             guard: parts.guard,
             directory: Directory::default(),
             outbox: parts.outbox,
+            reviews: Reviews::default(),
             peers: parts.peers,
             desk: parts.desk,
             changed: parts.changed,
+            relationships: Relationships::default(),
             trust: RwLock::new(parts.trust),
             credentials: Mutex::default(),
             causes: Mutex::default(),
@@ -424,35 +438,69 @@ impl Services {
         self.append(entry).await;
     }
 
-    /// Writes an ALERT entry about a query of one of our own people.
-    pub async fn alert_own(
+    /// One of our own people asks under break-glass, or in an emergency on nothing but their word: an ALERT and the review that it opens,
+    /// in one batch. Nothing for any other view.
+    ///
+    /// # Errors
+    /// When either cannot be made durable; then nothing may be asked.
+    pub async fn alert_own_access(
         &self,
-        event: &str,
         query: &Verified<Query>,
         credential: &Verified<StaffCredential>,
+        grant: Option<&BreakGlassGrant>,
+        self_claimed: bool,
         now: Timestamp,
-    ) {
-        let mut entry = AuditEntry::new(EntryKind::Alert, now, self.config.ods.clone(), event);
-        crate::answer::authenticate::describe(&mut entry, query.get(), credential.get());
+    ) -> Result<(), ReviewError> {
+        if grant.is_none() && !self_claimed {
+            return Ok(());
+        }
+        let opening = Opening { query: query.get(), credential: credential.get(), grant, holder: None };
+        let mut entry = self.access_alert(opening, now);
         entry.query = Some(query.signed().digest());
-        tracing::warn!(event, "alert");
-        self.append(entry).await;
+        self.review_access(opening, entry, Vec::new()).await
     }
 
-    /// An emergency view was answered on the asker's word: both organisations' privacy officers are told.
-    pub async fn alert_self_claimed(self: &Arc<Self>, asked: &Asked, now: Timestamp) {
-        self.alert("self-claimed", Some(asked), None, now).await;
-        let query = asked.query.get();
+    /// An answer is about to be given under break-glass, or in an emergency on the asker's word: an ALERT, the review that it opens, and
+    /// word to the asker's privacy officers, in one batch.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then nothing may be given.
+    pub async fn alert_access(&self, asked: &Asked, now: Timestamp) -> Result<(), ReviewError> {
+        let (query, grant) = (asked.query.get(), asked.grant.as_ref());
+        let opening = Opening { query, credential: asked.credential.get(), grant, holder: Some(&self.config.ods) };
+        let mut entry = self.access_alert(opening, now);
+        asked.describe(&mut entry);
         let alert = Alert {
             from: self.config.ods.clone(),
-            kind: AlertKind::SelfClaimedAccess,
+            kind: if grant.is_some() { AlertKind::BreakGlass } else { AlertKind::SelfClaimedAccess },
             query_id: query.query_id,
             purpose: query.purpose,
             at: now,
         };
-        if let Err(error) = self.outbox.send_alert(self, &query.asker, &alert).await {
-            tracing::error!(%error, "an alert could not be queued");
-        }
+        let word = match crate::delivery::alert(self, &query.asker, &alert) {
+            Ok(word) => vec![word],
+            // Their own log has their own alert.
+            Err(error) => {
+                tracing::error!(%error, "an alert could not be queued");
+                Vec::new()
+            }
+        };
+        self.review_access(opening, entry, word).await?;
+        self.outbox.wake();
+        Ok(())
+    }
+
+    fn access_alert(&self, opening: Opening<'_>, now: Timestamp) -> AuditEntry {
+        let event = review::Kind::of(opening).as_str();
+        let mut entry = AuditEntry::new(EntryKind::Alert, now, self.config.ods.clone(), event);
+        describe(&mut entry, opening.query, opening.credential);
+        entry.holder = opening.holder.cloned();
+        tracing::warn!(event, "alert");
+        entry
+    }
+
+    async fn review_access(&self, opening: Opening<'_>, entry: AuditEntry, more: Vec<Put>) -> Result<(), ReviewError> {
+        self.reviews.open((&self.database, &self.audit), &self.zone, opening, entry, more).await
     }
 
     async fn append(&self, entry: AuditEntry) {

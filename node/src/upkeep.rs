@@ -99,6 +99,10 @@ async fn rounds(services: &Arc<Services>) {
         // What ends by itself, a binding or a certificate, is no change of trust.
         sweep(services).await;
         let reached = reach(services).await;
+        let store = (&services.database, &services.audit);
+        if let Err(error) = services.reviews.escalate(store, &services.config.ods, services.clock.now()).await {
+            tracing::error!(%error, "overdue reviews could not be escalated");
+        }
         if let Err(error) = keep_time(services).await {
             tracing::error!(%error, "highest time could not be kept");
         }
@@ -260,5 +264,6 @@ pub fn warnings(services: &Services, now: Timestamp) -> Vec<String> {
     if now.since(known) > BEACON_LATE {
         warnings.push(Cause::BeaconStale(Some(known)).to_string());
     }
+    warnings.extend(crate::review::warning(&services.database, now));
     warnings
 }

@@ -27,6 +27,8 @@ pub struct Role {
     pub granted: bool,
     /// Categories closed to it, of those a view can show.
     pub cannot_see: Vec<Category>,
+    /// Kinds of labelled record that break-glass would open to it and nothing else does.
+    pub may_exist: Vec<&'static str>,
     /// Whether it sees nothing whatever.
     pub sees_nothing: bool,
 }
@@ -53,11 +55,13 @@ impl Decisions {
     pub fn role(&self, policy: &PolicyBundle, group: StaffGroup, purpose: Purpose) -> Arc<Role> {
         let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
         let role = roles.entry((group, purpose)).or_insert_with(|| {
-            let closed = |c: &Category| policy.may_see(group, purpose, *c) == Access::None;
+            // What only a record that was sent opens is not closed: the reader would be told that they cannot see what is before them.
+            let closed = |c: &Category| policy.may_see_when_sent(group, purpose, *c) == Access::None;
             let shown = |c: &Category| !matches!(c, Category::Other | Category::Experience);
             Arc::new(Role {
                 granted: policy.purpose_granted(group, purpose),
                 cannot_see: Category::ALL.iter().copied().filter(shown).filter(closed).collect(),
+                may_exist: policy.may_exist(group, purpose),
                 sees_nothing: Category::ALL.iter().all(closed),
             })
         });

@@ -42,6 +42,8 @@ pub struct Verdict {
     pub data_to: Option<Timestamp>,
     /// Categories that the policy opens to the asker.
     pub open: Vec<Category>,
+    /// Medicines that the guardian's exception hides from the asker.
+    pub medicines_not_shown: u32,
     /// Salt of the commitment to the true cause.
     pub salt: Salt,
     cause: String,
@@ -55,7 +57,7 @@ impl Verdict {
     /// When there is no randomness.
     pub fn of(judged: &Judged) -> Result<Self, StoreError> {
         let selected = judged.grant.as_ref().map_or(&[][..], |(_, grant)| &grant.selected);
-        let outcome = match (selected.is_empty(), judged.partial) {
+        let outcome = match (judged.grant.is_none(), judged.partial) {
             (true, _) => AnswerOutcome::NothingShareable,
             (false, true) => AnswerOutcome::Partial,
             (false, false) => AnswerOutcome::Answered,
@@ -69,6 +71,7 @@ impl Verdict {
             root: judged.grant.as_ref().map_or_else(|| merkle::root(&[]), |(_, grant)| grant.root),
             data_to: judged.data_to,
             open: if given { judged.open.clone() } else { Vec::new() },
+            medicines_not_shown: if given { judged.medicines_not_shown } else { 0 },
             salt: crate::audit::fresh_salt()?,
             cause: judged.cause_name().unwrap_or_default(),
             padded: false,
@@ -89,6 +92,7 @@ impl Verdict {
             root: merkle::root(&[]),
             data_to: None,
             open: Vec::new(),
+            medicines_not_shown: 0,
             salt: crate::audit::fresh_salt()?,
             padded: false,
         })
@@ -180,6 +184,11 @@ fn build(
         checkpoint,
         commitment: verdict.commitment(),
         data_to: verdict.data_to,
+        feed_interval: services
+            .config
+            .feed_interval
+            .map(|interval| u32::try_from(interval.as_secs()).unwrap_or(u32::MAX)),
+        medicines_not_shown: verdict.medicines_not_shown,
         manifest_version,
         beacon_age,
         policy: services.policy.digest(),

@@ -1,12 +1,12 @@
 //! Which records: match the patient, decide per category and label, select from the header index. Reads no record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use careweave_protocol::audit::{AuditEntry, CellDecision, EntryKind};
 use careweave_protocol::identity::StaffCredential;
 use careweave_protocol::limits::RECORDS_MAX;
 use careweave_protocol::policy::{Access, Asker, Basis, Cell, Decision, Objection, Situation};
-use careweave_protocol::query::{Query, Relationship};
+use careweave_protocol::query::{BreakGlassGrant, Query, Relationship};
 use careweave_protocol::record::{Category, Form, Header, Labels, merkle};
 use careweave_protocol::time::Timestamp;
 
@@ -16,10 +16,11 @@ use super::permit::{Grant, Selected};
 use crate::audit::PatientAppend;
 use crate::services::Services;
 use crate::store::database::StoreError;
-use crate::store::patients::{self, OpenPatient};
-use crate::store::records;
+use crate::store::numbers::{self, Search};
+use crate::store::patients::OpenPatient;
 use crate::store::seal::SealingKey;
-use crate::view::matching::{Doubt, Located, locate};
+use crate::store::{exceptions, records};
+use crate::view::matching::Doubt;
 
 /// What is asked, by whom, on what grounds.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,8 @@ pub struct Question<'a> {
     pub relationships: &'a [Relationship],
     /// Whether the person asks their own organisation.
     pub own: bool,
+    /// The verified break-glass grant, where the query carries one.
+    pub grant: Option<&'a BreakGlassGrant>,
 }
 
 /// Why nothing is given. Stays in the holder's own log.
@@ -82,6 +85,8 @@ pub struct Judged {
     pub alert: bool,
     /// Up to when the feed is complete.
     pub data_to: Option<Timestamp>,
+    /// Medicines that the guardian's signed exception hides from this asker.
+    pub medicines_not_shown: u32,
     /// How the patient stands, where one was found: objection, death, restricted whereabouts.
     pub standing: Option<Standing>,
     patient_key: Option<SealingKey>,
@@ -131,19 +136,25 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
         objection: patient.objection(),
         deceased: patient.demographics.deceased.is_some(),
         last_treating: last_treating(question.own, question.relationships),
-        break_glass: None,
-        case_number: false,
+        break_glass: question.grant.map(|grant| grant.categories.iter().copied().collect()),
+        case_number: question.query.case_number.is_some(),
     };
-    let mut decided: HashMap<(Category, Labels), Decision> = HashMap::new();
+    let mut decided: HashMap<(Category, Labels, bool), Decision> = HashMap::new();
     let mut selected = Vec::new();
     let mut refused = None;
+    // What the guardian hides, the own people still see.
+    let hidden = match question.own {
+        true => HashSet::new(),
+        false => exceptions::hidden(&services.database, &patient, services.clock.now())?,
+    };
     for indexed in records::headers(&services.database, &patient)? {
         let header = &indexed.header;
         if !asked_for(question, header) {
             continue;
         }
-        let decision = decided.entry((header.category, header.labels)).or_insert_with(|| {
-            let cell = Cell::new(header.category, header.labels);
+        let sent = header.sent_to.contains(&asker.ods);
+        let decision = decided.entry((header.category, header.labels, sent)).or_insert_with(|| {
+            let cell = Cell { sent_to_asker: sent, ..Cell::new(header.category, header.labels) };
             services.decisions.decide(&services.policy, &asker, &situation, &cell)
         });
         let Some(form) = form_for(decision.access, header, patient.demographics.restricted) else {
@@ -151,6 +162,10 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
             continue;
         };
         let Some(hash) = header.form(form) else { continue };
+        if header.category == Category::Medications && hidden.contains(&indexed.place) {
+            judged.medicines_not_shown = judged.medicines_not_shown.saturating_add(1);
+            continue;
+        }
         if judged.bytes.saturating_add(u64::from(hash.bytes)) > budget || selected.len() >= RECORDS_MAX as usize {
             judged.partial = true;
             break;
@@ -158,11 +173,14 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
         judged.bytes = judged.bytes.saturating_add(u64::from(hash.bytes));
         *judged.counts.entry(header.category).or_insert(0) += 1;
         let category = header.category;
-        selected.push(Selected { place: indexed.place, category, form, leaf: hash.leaf, bytes: hash.bytes });
+        let taken_in = header.imported;
+        selected.push(Selected { place: indexed.place, category, form, taken_in, leaf: hash.leaf, bytes: hash.bytes });
     }
     judged.open = open(services, &asker, &situation, question.query);
     judged.note(decided);
-    if selected.is_empty() {
+    // Where all that is open is hidden, the asker is still told so: an answer of no records that says how many medicines are not shown.
+    // Nothing shareable would hide that something may interact.
+    if selected.is_empty() && judged.medicines_not_shown == 0 {
         judged.withheld = Some(refused.map_or(Withheld::NothingHeld, Withheld::Policy));
         judged.alert = false;
     } else {
@@ -175,13 +193,10 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
 
 /// The one patient here who is certainly the one asked about.
 fn find(services: &Services, question: &Question<'_>) -> Result<Result<OpenPatient, Withheld>, StoreError> {
-    let asked = &question.query.patient;
-    let mut candidates = patients::find(&services.database, &asked.nhs_number)?;
-    let demographics: Vec<_> = candidates.iter().map(|c| c.demographics.clone()).collect();
-    Ok(match locate(asked, &demographics) {
-        Located::One(index) if index < candidates.len() => Ok(candidates.swap_remove(index)),
-        Located::One(_) | Located::NotHeld => Err(Withheld::UnknownPatient),
-        Located::Doubtful(doubt) => Err(Withheld::Doubtful(doubt)),
+    Ok(match numbers::search(&services.database, &question.query.patient)? {
+        Search::One(patient) => Ok(*patient),
+        Search::NotHeld => Err(Withheld::UnknownPatient),
+        Search::Doubtful(doubt) => Err(Withheld::Doubtful(doubt)),
     })
 }
 
@@ -236,18 +251,19 @@ impl Judged {
             partial: false,
             alert: false,
             data_to,
+            medicines_not_shown: 0,
             standing: None,
             patient_key: None,
         }
     }
 
-    fn note(&mut self, decided: HashMap<(Category, Labels), Decision>) {
-        for ((category, labels), decision) in decided {
+    fn note(&mut self, decided: HashMap<(Category, Labels, bool), Decision>) {
+        for ((category, labels, sent), decision) in decided {
             self.alert |= decision.alert && decision.access > Access::None;
             self.policies.extend(decision.policies.iter().cloned());
-            self.cells.push(CellDecision { category, labels, access: decision.access.as_str().to_owned() });
+            self.cells.push(CellDecision { category, labels, sent, access: decision.access.as_str().to_owned() });
         }
-        self.cells.sort_by_key(|c| (c.category, c.labels));
+        self.cells.sort_by_key(|c| (c.category, c.labels, c.sent));
         self.policies.sort();
         self.policies.dedup();
     }
@@ -287,12 +303,18 @@ impl Judged {
         entry.cause = self.cause_name();
         // Here and not as an ALERT of its own: the asker sees in its receipts how the log grows, and two entries would tell a near
         // miss from a stranger.
-        entry.detail = self.data_quality().then(|| "data-quality".to_owned());
+        let hidden = self.medicines_not_shown;
+        entry.detail = match self.data_quality() {
+            true => Some("data-quality".to_owned()),
+            false => (hidden > 0).then(|| format!("medicines not shown: {hidden}")),
+        };
         entry.policy = Some(services.policy.digest());
         entry.policy_ids.clone_from(&self.policies);
         entry.cells.clone_from(&self.cells);
         entry.objection = self.standing.map(|s| s.objection.as_str().to_owned());
         entry.deceased = self.standing.is_some_and(|s| s.deceased);
+        entry.grant = question.grant.map(|grant| grant.id);
+        entry.granted = question.grant.map(|grant| grant.categories.clone()).unwrap_or_default();
         entry.root = Some(verdict.root);
         entry.counts.clone_from(&self.counts);
         entry.bytes = self.bytes;

@@ -2,6 +2,7 @@
 
 use careweave_protocol::id::Digest;
 use careweave_protocol::record::{Category, Form};
+use careweave_protocol::time::Timestamp;
 
 use crate::audit::AppendReceipt;
 use crate::store::patients::PatientKey;
@@ -15,6 +16,8 @@ pub struct Selected {
     pub category: Category,
     /// Which form.
     pub form: Form,
+    /// When it was taken in.
+    pub taken_in: Timestamp,
     /// Its Merkle leaf.
     pub leaf: Digest,
     /// Bytes of its body.

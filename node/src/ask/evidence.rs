@@ -1,14 +1,14 @@
-//! On what grounds we ask: relationships read from our own records, for which we answer with our signature.
+//! On what grounds we ask: relationships read from our own records and registers, for which we answer with our signature.
 
 use careweave_protocol::limits::EVIDENCE_MAX;
-use careweave_protocol::query::{Evidence, Query, Relationship};
+use careweave_protocol::query::{Evidence, Patient, Purpose, Query, Relationship};
 use careweave_protocol::time::Timestamp;
 
 use super::may_self_claim;
 use crate::services::Services;
 use crate::store::database::StoreError;
-use crate::store::{patients, records};
-use crate::view::matching::{Located, locate};
+use crate::store::numbers::{self, Search};
+use crate::store::{records, residents};
 
 /// The evidence for one view.
 #[derive(Debug, Clone, Default)]
@@ -39,19 +39,35 @@ impl Grounds {
 /// # Errors
 /// When the store fails.
 pub fn derive(services: &Services, query: &Query, now: Timestamp) -> Result<Grounds, StoreError> {
-    let candidates = patients::find(&services.database, &query.patient.nhs_number)?;
-    let demographics: Vec<_> = candidates.iter().map(|c| c.demographics.clone()).collect();
+    let database = &services.database;
     let mut items = Vec::new();
-    if let Located::One(index) = locate(&query.patient, &demographics)
-        && let Some(patient) = candidates.get(index)
-    {
-        items = records::relationships(&services.database, patient, &services.config.ods, now)?;
-        items.retain(|e| e.holds(now));
-        items.truncate(EVIDENCE_MAX);
+    // Under other numbers only as far as our own records link them: one that merely stands in the question could be a namesake's.
+    let asked = Patient { other_numbers: Vec::new(), ..query.patient.clone() };
+    if let Search::One(patient) = numbers::search(database, &asked)? {
+        items = records::relationships(database, &patient, &services.config.ods, now)?;
+        // The register is kept by the people who see who lives there; an EpisodeOfCare that nobody closed must not keep the door open
+        // after they wrote that somebody has left. So where the register has a line for the person, it alone speaks of residency.
+        if let Some(stays) = residents::residency(database, &patient, now)? {
+            items.retain(|item| item.kind != Relationship::Residency);
+            items.extend(stays);
+        }
     }
+    items.retain(|e| e.holds(now));
+    items.truncate(EVIDENCE_MAX);
     if items.is_empty() && may_self_claim(query.purpose) {
         let basis = "the asker's word in an emergency".to_owned();
         items.push(Evidence { kind: Relationship::SelfClaimed, since: now, until: None, basis });
     }
     Ok(Grounds { items })
+}
+
+/// Whether a question for this purpose is answered because of such a relationship, so that it ends with it. Direct care and coordination
+/// need one; what an emergency, break-glass or a governance case opens, it opens without.
+#[must_use]
+pub fn rests_on(purpose: Purpose, kind: Relationship) -> bool {
+    match purpose {
+        Purpose::Treat => kind != Relationship::SelfClaimed,
+        Purpose::Coc => matches!(kind, Relationship::Meeting | Relationship::Referral),
+        _ => false,
+    }
 }

@@ -6,6 +6,7 @@ use careweave_protocol::limits::{ANSWER_BUDGET, RECORD_MAX, RECORDS_MAX, REFUSAL
 use careweave_protocol::query::{AnswerFrame, AnswerHeader, AnswerOutcome, Cause, RecordHead};
 use careweave_protocol::record::{Category, Form, merkle};
 use careweave_protocol::signed::{Scope, Signed, Verified};
+use careweave_protocol::time::Timestamp;
 use thiserror::Error;
 use zstd::stream::read::Decoder;
 use zstd::zstd_safe::{DCtx, ResetDirective};
@@ -16,6 +17,8 @@ pub struct Fetched {
     pub category: Category,
     /// Form that the holder granted.
     pub form: Form,
+    /// When the holder took it in.
+    pub taken_in: Timestamp,
     /// Uncompressed FHIR R4 JSON.
     pub body: Vec<u8>,
 }
@@ -155,7 +158,8 @@ impl Coming {
             && said.bytes <= ANSWER_BUDGET
             && said.padding.len() <= 2 * REFUSAL_BUCKET;
         let given = matches!(said.outcome, AnswerOutcome::Answered | AnswerOutcome::Partial);
-        if !ours || given != (said.records > 0) {
+        // Of an answer without records at least one medicine is hidden, which is what it is there to say.
+        if !ours || given != (said.records > 0 || said.medicines_not_shown > 0) {
             return Err(NotBelieved::OtherQuestion);
         }
         // A holder whose log is down can only refuse, and that refusal is the one answer without a proof.
@@ -217,7 +221,7 @@ impl Coming {
         let len = usize::try_from(head.len).unwrap_or(usize::MAX);
         let Some(body) = rest.get(..len) else { return Ok(false) };
         let leaf = self.leaves.get(self.records.len()).ok_or(NotBelieved::Record)?;
-        if merkle::leaf(head.category, head.form, body) != *leaf {
+        if merkle::leaf(head.category, head.form, head.taken_in, body) != *leaf {
             return Err(NotBelieved::Record);
         }
         let body = self.unpacker.unpack(body).ok_or(NotBelieved::Packing)?;
@@ -225,7 +229,7 @@ impl Coming {
         if self.unpacked > UNPACKED_MAX {
             return Err(NotBelieved::Packing);
         }
-        self.records.push(Fetched { category: head.category, form: head.form, body });
+        self.records.push(Fetched { category: head.category, form: head.form, taken_in: head.taken_in, body });
         self.consumed = self.consumed.saturating_add(RecordHead::LEN).saturating_add(len);
         Ok(true)
     }

@@ -57,6 +57,7 @@ pub(super) async fn serve(
         }
         _ => "ended early".to_owned(),
     };
+    services.relationships.changed();
     services.admin("import", Some(person), detail).await;
     received?;
     finish(stream, report).await
