@@ -1,11 +1,15 @@
 //! All of the command line, as clap reads it.
 
 pub mod audit;
+pub mod break_glass;
 pub mod cert;
 pub mod clinical;
+pub mod exception;
 pub mod governance;
 pub mod node_init;
 pub mod operate;
+pub mod resident;
+pub mod review;
 pub mod staff;
 pub mod values;
 
@@ -14,10 +18,14 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use audit::AuditCommand;
+use break_glass::BreakGlassArgs;
 use cert::CertCommand;
 use clinical::{DirectoryArgs, EmergencyArgs, ExplainArgs, ViewArgs};
+use exception::ExceptionCommand;
 use governance::GovCommand;
 use operate::{CompletionsArgs, ImportArgs, ManArgs, NodeCommand};
+use resident::{ResidentCommand, ResidentsArgs};
+use review::ReviewCommand;
 use staff::{AgentArgs, LoginArgs, StaffCommand};
 
 /// Sees one patient's records from every organisation of the network that holds some, and runs the network.
@@ -40,8 +48,8 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "CAREWEAVE_PROFILE")]
     pub profile: Option<PathBuf>,
     /// Form of the data on stdout
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
+    #[arg(short, long, global = true, value_enum, default_value_t = OutputForm::Table)]
+    pub output: OutputForm,
     /// No colour, as with NO_COLOR set
     #[arg(long, global = true)]
     pub no_color: bool,
@@ -50,13 +58,43 @@ pub struct Global {
     pub verbose: bool,
 }
 
-/// Forms of output.
+/// Forms of output, as they are typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputForm {
     /// For people
     Table,
     /// For programs; field names are stable
     Json,
+    /// A view as an HL7 FHIR R4 Bundle with the records as their holders released them
+    Fhir,
+    /// A view as one self-contained page, to read and to print
+    Html,
+}
+
+/// Forms in which every command prints, and in which errors are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+impl OutputForm {
+    /// The form of everything that is not a view: errors, notes, other commands.
+    #[must_use]
+    pub fn plain(self) -> Output {
+        match self {
+            Self::Json => Output::Json,
+            Self::Table | Self::Fhir | Self::Html => Output::Table,
+        }
+    }
+
+    /// Whether only a view has this form.
+    #[must_use]
+    pub fn is_of_a_view(self) -> bool {
+        matches!(self, Self::Fhir | Self::Html)
+    }
 }
 
 /// What to do.
@@ -66,6 +104,16 @@ pub enum Command {
     View(ViewArgs),
     /// See one patient's records in an emergency (a prompted `view --for emergency`)
     Emergency(EmergencyArgs),
+    /// Open what your role does not read, for an hour at most; privacy officers are alerted and a review opens
+    BreakGlass(BreakGlassArgs),
+    /// List the residents of your care home, to pick from
+    Residents(ResidentsArgs),
+    /// Keep your care home's register of residents
+    #[command(subcommand)]
+    Resident(ResidentCommand),
+    /// Hide a medicine from other organisations, as the Caldicott guardian
+    #[command(subcommand)]
+    Exception(ExceptionCommand),
     /// Say why a query was answered or refused as it was
     Explain(ExplainArgs),
     /// List the organisations of the network
@@ -78,6 +126,9 @@ pub enum Command {
     /// Read and check the own node's audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look at reviews of break-glass and emergency views, and close them
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Unlock your staff key until it has been idle for a while
     Login(LoginArgs),
     /// Lock your staff key again

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use careweave_protocol::time::Timestamp;
 
-use crate::args::Output;
+use crate::args::{Output, OutputForm};
 use crate::error::CliError;
 use crate::output::Printer;
 
@@ -22,8 +22,10 @@ pub struct Context {
     pub runtime: Option<PathBuf>,
     /// What prints.
     pub printer: Printer,
-    /// The form of output asked for.
+    /// The form of output asked for, as every command prints it.
     pub output: Output,
+    /// The form asked for a view.
+    pub form: OutputForm,
     /// Whether stdout is a terminal.
     pub terminal: bool,
     /// Whether somebody can be asked: stdin and stderr are terminals.

@@ -28,8 +28,8 @@ use careweave_protocol::frame;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode, QueryId};
 use careweave_protocol::identity::{EndpointRole, StaffCredential, StaffHello};
 use careweave_protocol::limits::{AUTH_DEADLINE, FRAME_MAX, REPLY_MAX};
-use careweave_protocol::query::{Cause, Query};
-use careweave_protocol::signed::{Scope, Signed};
+use careweave_protocol::query::{Cause, Completeness};
+use careweave_protocol::signed::{Document, Scope, Signed, Verified};
 use careweave_protocol::time::Timestamp;
 use careweave_protocol::version::{AUTH, DESK, PROTOCOL_VERSION};
 use libp2p::{Multiaddr, PeerId, Stream, identity};
@@ -120,12 +120,12 @@ impl Desk {
         self.credential.digest()
     }
 
-    /// Signs a question with the person's key.
+    /// Signs a question, or another statement of the person's to the network, with the person's key.
     ///
     /// # Errors
     /// When the key cannot sign.
-    pub fn sign(&self, query: &Query) -> Result<Signed<Query>, CliError> {
-        let signed = Signed::sign(query, Scope::network(self.network()), &self.key);
+    pub fn sign<T: Document + Clone>(&self, statement: &T) -> Result<Signed<T>, CliError> {
+        let signed = Signed::sign(statement, Scope::network(self.network()), &self.key);
         Ok(signed.map_err(|_| DeskError::Key)?.into_signed())
     }
 
@@ -148,19 +148,24 @@ impl Desk {
         self.ask(request).await?.next(REPLY_WAIT).await
     }
 
-    /// The view, once it is shown to account for every member of the person's own manifest.
+    /// The view and its completeness statement, once it is shown to account for every member of the person's own manifest.
     ///
     /// # Errors
     /// [`DeskError::Incomplete`]; a view made under a newer manifest is checked again when that has been fetched.
-    pub async fn whole(&mut self, reply: ViewReply, query_id: &QueryId, now: Timestamp) -> Result<View, CliError> {
-        match self.check(&reply, query_id, now) {
+    pub async fn whole(
+        &mut self,
+        reply: ViewReply,
+        query_id: &QueryId,
+        now: Timestamp,
+    ) -> Result<(View, Completeness), CliError> {
+        let completeness = match self.check(&reply, query_id, now) {
             Err(Incomplete::OtherManifest { theirs, ours }) if theirs > ours => {
                 self.advance_trust(now).await?;
-                self.check(&reply, query_id, now).map_err(DeskError::from)?;
+                self.check(&reply, query_id, now).map_err(DeskError::from)?
             }
             checked => checked.map_err(DeskError::from)?,
-        }
-        Ok(reply.view)
+        };
+        Ok((reply.view, completeness.into_inner()))
     }
 
     /// What this person saw of the log when they last verified it.
@@ -198,7 +203,12 @@ impl Desk {
         self.connection.close().await;
     }
 
-    fn check(&self, reply: &ViewReply, query_id: &QueryId, now: Timestamp) -> Result<(), Incomplete> {
+    fn check(
+        &self,
+        reply: &ViewReply,
+        query_id: &QueryId,
+        now: Timestamp,
+    ) -> Result<Verified<Completeness>, Incomplete> {
         let members: BTreeSet<OdsCode> = self.manifest().members.iter().map(|member| member.ods.clone()).collect();
         let expected = Expected {
             network: self.network(),
@@ -209,7 +219,7 @@ impl Desk {
             members: &members,
             now,
         };
-        completeness::check(reply, &expected).map(drop)
+        completeness::check(reply, &expected)
     }
 
     /// Fetches what the node knows and the profile does not, and writes the profile's trust anew.

@@ -3,6 +3,8 @@
 //! [`mod@plain`] (what may reach a terminal) · [`table`] (columns and wrapping) · [`view`] (the layout of a view) · [`json`] (JSON and
 //! the shape of an error). What is *not* here: what a command shows, and progress bars, which belong to their commands.
 
+pub mod fhir;
+pub mod html;
 pub mod json;
 pub mod plain;
 pub mod table;
@@ -48,6 +50,14 @@ impl Printer {
     /// When stdout cannot be written; a reader that left early is no error.
     pub fn line(&mut self, text: &str) -> Result<(), CliError> {
         self.write(&format!("{}\n", plain(text)))
+    }
+
+    /// A document that is data as it is, such as a page of HTML.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub fn text(&mut self, document: &str) -> Result<(), CliError> {
+        self.write(document)
     }
 
     /// A table; a row may be shorter than the headers.

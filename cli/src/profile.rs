@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use careweave_certs::keystore::{self, SoftwareKey};
-use careweave_certs::layout::{PROFILE_CONFIG, STAFF_CREDENTIAL, STAFF_KEY, STAFF_TRUST};
+use careweave_certs::layout::{PROFILE_CONFIG, STAFF_CREDENTIAL, STAFF_KEY, STAFF_TRUST, STEP_UP_KEY};
 use careweave_certs::private_file;
 use careweave_certs::trust::{TRUST_MAX, Trust};
 use careweave_protocol::id::{NetworkId, OdsCode, PersonId};
@@ -37,6 +37,7 @@ pub struct Profile {
     /// The person's credential.
     pub credential: Signed<StaffCredential>,
     passphrase_file: Option<PathBuf>,
+    step_up_passphrase_file: Option<PathBuf>,
 }
 
 /// `profile.toml`. What `staff install` adds is absent until then.
@@ -48,6 +49,9 @@ pub struct ProfileConfig {
     /// File with the passphrase of the key, relative to the profile. Default: none, so the person is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passphrase_file: Option<PathBuf>,
+    /// File with the passphrase of the step-up key, relative to the profile. Default: none, so the person is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_up_passphrase_file: Option<PathBuf>,
     /// The network. Default: none until a credential is installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkId>,
@@ -76,8 +80,9 @@ impl Profile {
         let (network, desk) = (config.network.ok_or_else(incomplete)?, config.desk.ok_or_else(incomplete)?);
         let bytes = private_file::read(&directory.join(STAFF_CREDENTIAL), SIGNED_MAX)?;
         let credential = Signed::from_bytes(bytes.to_vec()).map_err(|error| damaged(&directory, &error))?;
-        let passphrase_file = config.passphrase_file.map(|file| directory.join(file));
-        Ok(Self { directory, organisation, network, desk, credential, passphrase_file })
+        let [passphrase_file, step_up_passphrase_file] =
+            [config.passphrase_file, config.step_up_passphrase_file].map(|file| file.map(|file| directory.join(file)));
+        Ok(Self { directory, organisation, network, desk, credential, passphrase_file, step_up_passphrase_file })
     }
 
     /// The person's key: with the passphrase file that the profile names, from the agent that `login` started, or by asking.
@@ -94,6 +99,24 @@ impl Profile {
         }
         let typed = passphrase::ask(ctx, "Passphrase of your staff key", "run `careweave login` first")?;
         Ok(SoftwareKey::read_protected(&path, &typed)?)
+    }
+
+    /// The person's step-up key: with the passphrase file that the profile names for it, else by asking. No agent ever holds it, so
+    /// that somebody at an unlocked machine cannot break glass; whoever takes it signs once and drops it.
+    ///
+    /// # Errors
+    /// When there is none, there is nobody to ask, or the passphrase is wrong.
+    pub fn step_up(&self, ctx: &Context) -> Result<SoftwareKey, CliError> {
+        let path = self.directory.join(STEP_UP_KEY);
+        if !path.exists() {
+            return Err(CliError::failed("no-step-up-key", format!("{} is not there", path.display()))
+                .hint("the profile in use (--profile) is not the one whose `staff request` made a step-up key"));
+        }
+        let passphrase = match &self.step_up_passphrase_file {
+            Some(file) => passphrase::from_file(file)?,
+            None => passphrase::ask(ctx, "Passphrase of your step-up key", "run it at a terminal")?,
+        };
+        Ok(SoftwareKey::read_protected(&path, &passphrase)?)
     }
 
     /// What the person believes of the network, verified from the pinned first manifest on.
@@ -214,6 +237,7 @@ mod tests {
         let config = ProfileConfig {
             person: "gp1".parse().unwrap(),
             passphrase_file: Some("../passphrase".into()),
+            step_up_passphrase_file: Some("../step-up-passphrase".into()),
             network: Some("borough".parse().unwrap()),
             organisation: Some("Y91001".parse().unwrap()),
             desk: Some("/ip4/127.0.0.1/tcp/4201".parse().unwrap()),

@@ -31,6 +31,7 @@ fn context() -> Context {
         runtime: None,
         printer: Printer::new(Output::Table, false),
         output: Output::Table,
+        form: crate::args::OutputForm::Table,
         terminal: false,
         interactive: false,
         progress: false,

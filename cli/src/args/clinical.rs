@@ -20,6 +20,9 @@ pub struct ViewArgs {
     /// Why you look
     #[arg(long = "for", value_enum, default_value_t = Aim::Care)]
     pub aim: Aim,
+    /// Number of the governance case, for subject access and audit
+    #[arg(long, value_name = "NUMBER", value_parser = case_number)]
+    pub case: Option<String>,
     /// What narrows the question.
     #[command(flatten)]
     pub question: QuestionArgs,
@@ -64,6 +67,9 @@ pub struct QuestionArgs {
     /// How long to wait for the sources
     #[arg(long, value_name = "TIME", value_parser = deadline, default_value = DEADLINE_SHOWN)]
     pub deadline: Duration,
+    /// Mark what came since you last looked at this patient
+    #[arg(long)]
+    pub new: bool,
     /// Take birth date and family name from your own record without confirming (for scripts)
     #[arg(long)]
     pub yes: bool,
@@ -78,6 +84,10 @@ pub enum Aim {
     Meeting,
     /// An emergency (ETREAT); both sides are alerted when it rests on your word alone
     Emergency,
+    /// A person's request for their own record (PATRQT), by a privacy officer with a case number
+    SubjectAccess,
+    /// A review of how records were used (HCOMPL), by a privacy officer with a case number
+    Audit,
 }
 
 /// `careweave explain`.
@@ -109,6 +119,8 @@ impl Aim {
             Self::Care => Purpose::Treat,
             Self::Meeting => Purpose::Coc,
             Self::Emergency => Purpose::Etreat,
+            Self::SubjectAccess => Purpose::Patrqt,
+            Self::Audit => Purpose::Hcompl,
         }
     }
 }
@@ -141,6 +153,18 @@ pub fn family_name(text: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
+/// Reads the number of a governance case: any text that is not blank.
+///
+/// # Errors
+/// When it is blank or over [`careweave_protocol::limits::TEXT_MAX`].
+pub fn case_number(text: &str) -> Result<String, String> {
+    let number = text.trim();
+    if number.is_empty() || number.len() > careweave_protocol::limits::TEXT_MAX {
+        return Err("a case number has 1 to 256 characters".to_owned());
+    }
+    Ok(number.to_owned())
+}
+
 /// Reads a query's id: 32 hexadecimal digits, of which people may type some as capitals.
 ///
 /// # Errors
@@ -158,7 +182,7 @@ fn category(text: &str) -> Result<Category, String> {
 }
 
 /// Reads `8s`, `1500ms`, `1m` or plain seconds.
-fn deadline(text: &str) -> Result<Duration, String> {
+pub(super) fn deadline(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let (number, unit) = [("ms", 1), ("s", 1_000), ("m", 60_000)]
         .into_iter()
@@ -175,7 +199,7 @@ const DEADLINE_MIN: Duration = Duration::from_millis(100);
 /// A signed query lives no longer.
 const DEADLINE_MAX: Duration = careweave_protocol::limits::QUERY_LIFE;
 /// [`VIEW_DEADLINE`], as the help shows it.
-const DEADLINE_SHOWN: &str = "8s";
+pub(super) const DEADLINE_SHOWN: &str = "8s";
 const _: () = assert!(VIEW_DEADLINE.as_secs() == 8);
 
 const VIEW_EXAMPLES: &str = "\
@@ -184,7 +208,10 @@ Examples:
   careweave view '999 001 0013'
   careweave view 9990010013 --dob 14/03/1938 --family Okafor
   careweave view 9990010013 --yes --category results,letters --since 2025-01-01
+  careweave view 9990010013 --yes --new              marks what came since your last look
   careweave view 9990010013 --yes -o json | jq '.sources[] | {ods, outcome}'
+  careweave view 9990010013 --yes -o html > view.html
+  careweave view 9990010013 --yes --for subject-access --case SAR-2026-17
 
 Exit codes: 0 every asked source replied, 3 a source did not, 4 refused or nothing shareable,
 5 patient not safely matched, 6 not eligible, 1 failed, 2 usage.";
@@ -222,9 +249,13 @@ mod tests {
 
     #[test]
     fn everyday_aims_are_purposes_of_use() {
-        for (aim, purpose) in
-            [(Aim::Care, Purpose::Treat), (Aim::Meeting, Purpose::Coc), (Aim::Emergency, Purpose::Etreat)]
-        {
+        for (aim, purpose) in [
+            (Aim::Care, Purpose::Treat),
+            (Aim::Meeting, Purpose::Coc),
+            (Aim::Emergency, Purpose::Etreat),
+            (Aim::SubjectAccess, Purpose::Patrqt),
+            (Aim::Audit, Purpose::Hcompl),
+        ] {
             assert_eq!(aim.purpose(), purpose);
         }
     }

@@ -30,9 +30,12 @@ pub enum StaffCommand {
 #[command(after_help = "\
 Examples:
   careweave staff request ~/.config/careweave --person gp1 --name 'GP of the practice'
+  careweave staff request ~/.config/careweave --person it1 --name 'Systems of the trust' --no-step-up
 
-The key is made here, under a passphrase, and never leaves this directory. The request in it is for whoever issues credentials.
---passphrase-file is for automation: the profile names the file from then on, and nobody is asked.")]
+Two keys are made here, each under a passphrase of its own, and never leave this directory: one for your questions, and a
+step-up key that signs nothing but break-glass grants. The request in it is for whoever issues credentials. The two
+passphrase files are for automation: the profile names them from then on, and nobody is asked. Where nobody can be asked and
+no file is named for it, no step-up key is made.")]
 pub struct StaffRequestArgs {
     /// Profile directory to make; it must not hold a key yet
     #[arg(value_name = "PROFILE")]
@@ -46,6 +49,12 @@ pub struct StaffRequestArgs {
     /// File with the passphrase, which the profile then names; asked for otherwise
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
+    /// File with the other passphrase, of the step-up key, which the profile then names; asked for otherwise
+    #[arg(long, value_name = "FILE", conflicts_with = "no_step_up")]
+    pub step_up_passphrase_file: Option<PathBuf>,
+    /// Make no step-up key: you will never break glass
+    #[arg(long)]
+    pub no_step_up: bool,
 }
 
 /// `careweave staff issue`.
@@ -55,7 +64,8 @@ Examples:
   careweave staff issue --node node --request gp1.cbor --group GP --sds-role R0260 --training-expires 2027-06-30 --out gp1.credential
   careweave staff issue --node node --request it1.cbor --group IT --sds-role R8015 --training-expires 2027-06-30 --scope operate --out it1.credential
 
-The same request again renews the credential.")]
+The same request again renews the credential. It names the step-up key of the request where the access table lets the staff
+group break glass, and nowhere else.")]
 pub struct StaffIssueArgs {
     /// Node directory of the employer
     #[arg(long, value_name = "DIR")]

@@ -2,24 +2,25 @@
 
 use std::time::Duration;
 
-use careweave_certs::keystore::{Algorithm, SoftwareKey};
 use careweave_certs::staff::{self, IssuedCredential, Register, StaffGrant, StaffRequest};
 use careweave_certs::{layout, private_file, revocation};
-use careweave_protocol::identity::StaffRevocation;
+use careweave_protocol::identity::{StaffGroup, StaffRevocation};
 use careweave_protocol::key::Signer;
 use careweave_protocol::limits::SIGNED_MAX;
+use careweave_protocol::policy::PolicyBundle;
+use careweave_protocol::query::Purpose;
 use careweave_protocol::signed::Signed;
-use ring::rand::SystemRandom;
 use serde_json::json;
 
 use crate::args::Output;
-use crate::args::staff::{StaffCommand, StaffIssueArgs, StaffListArgs, StaffRequestArgs, StaffRevokeArgs};
+use crate::args::staff::{StaffCommand, StaffIssueArgs, StaffListArgs, StaffRevokeArgs};
 use crate::cmd::node_init::directory::NodeDirectory;
 use crate::context::Context;
 use crate::error::{CliError, exit};
-use crate::profile::{ProfileConfig, passphrase, read_file, relative};
+use crate::profile::read_file;
 
 mod install;
+mod request;
 
 /// `careweave staff`.
 ///
@@ -27,47 +28,12 @@ mod install;
 /// Whatever the command ends with.
 pub fn run(command: &StaffCommand, ctx: &mut Context) -> Result<u8, CliError> {
     match command {
-        StaffCommand::Request(args) => request(args, ctx),
+        StaffCommand::Request(args) => request::run(args, ctx),
         StaffCommand::Issue(args) => issue(args, ctx),
         StaffCommand::Install(args) => install::run(args, ctx),
         StaffCommand::Revoke(args) => revoke(args, ctx),
         StaffCommand::List(args) => list(args, ctx),
     }
-}
-
-fn request(args: &StaffRequestArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    let directory = &args.directory;
-    if directory.join(layout::STAFF_KEY).exists() {
-        return Err(CliError::failed("exists", format!("{} holds a key already", directory.display()))
-            .hint("nothing was changed; its staff-request.cbor serves for a renewal as well"));
-    }
-    let chosen = passphrase::choose(ctx, args.passphrase_file.as_deref(), "Passphrase for your new staff key")?;
-    let key = SoftwareKey::generate(Algorithm::Ed25519, &SystemRandom::new())?;
-    let request = StaffRequest::create(args.person.clone(), &args.name, &key)?;
-    private_file::create_dir(directory)?;
-    let passphrase_file = match &args.passphrase_file {
-        Some(file) => Some(relative(directory, file)?),
-        None => None,
-    };
-    let config =
-        ProfileConfig { person: args.person.clone(), passphrase_file, network: None, organisation: None, desk: None };
-    config.write(directory)?;
-    private_file::replace(&directory.join(layout::STAFF_REQUEST), request.as_bytes())?;
-    // The key last: while it is missing, the command can simply be run again.
-    key.write_protected(&directory.join(layout::STAFF_KEY), &chosen, &SystemRandom::new())?;
-
-    let (path, key) = (directory.join(layout::STAFF_REQUEST), key.public_key().spki_hash().to_string());
-    match ctx.output {
-        Output::Json => {
-            ctx.printer.json(&json!({"person": args.person.as_str(), "request": path, "key": key}))?;
-        }
-        Output::Table => {
-            ctx.printer.line(&format!("{:<10}{}", "request", path.display()))?;
-            ctx.printer.line(&format!("{:<10}{key}", "key"))?;
-            ctx.note("next: hand the request to whoever issues credentials in your organisation");
-        }
-    }
-    Ok(exit::DONE)
 }
 
 fn issue(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliError> {
@@ -80,6 +46,7 @@ fn issue(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliError> {
         registration: args.registration.clone(),
         training_expires: args.training_expires,
         scopes: args.scopes.clone(),
+        break_glass: may_break_glass(args.group)?,
         life: Duration::from_secs(args.days.saturating_mul(24 * 3600)),
     };
     let key = node.organisation_key()?;
@@ -99,15 +66,30 @@ fn issue(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliError> {
             "group": claim.group.as_str(),
             "credential": digest,
             "until": claim.not_after.rfc3339(),
+            "step_up": claim.step_up.is_some(),
             "file": args.out,
         }))?,
         Output::Table => {
             ctx.printer.line(&format!("{:<12}{}", "credential", args.out.display()))?;
             ctx.printer.line(&format!("{:<12}{digest}", "digest"))?;
             ctx.printer.line(&format!("{:<12}{}", "until", claim.not_after.rfc3339()))?;
+            let may = if claim.step_up.is_some() { "yes" } else { "no" };
+            ctx.printer.line(&format!("{:<12}{may}", "break-glass"))?;
         }
     }
+    if grant.break_glass && claim.step_up.is_none() {
+        ctx.note("the request brings no step-up key, so this person cannot break glass although their group may");
+    }
     Ok(exit::DONE)
+}
+
+/// Whether the access table lets the group break glass.
+///
+/// # Errors
+/// When the bundle of this program cannot be read, which no input causes.
+fn may_break_glass(group: StaffGroup) -> Result<bool, CliError> {
+    let policy = PolicyBundle::baseline().map_err(|error| CliError::failed("policy", error.to_string()))?;
+    Ok(policy.purpose_granted(group, Purpose::Btg))
 }
 
 fn revoke(args: &StaffRevokeArgs, ctx: &mut Context) -> Result<u8, CliError> {

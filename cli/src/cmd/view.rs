@@ -1,18 +1,20 @@
 //! `careweave view` and `careweave emergency`: who is asked about, the signed question, and the replies as they come.
 
-mod patient;
+pub(super) mod patient;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use careweave_protocol::desk::{DeskReply, DeskRequest, View, ViewReply, ViewRequest};
-use careweave_protocol::id::QueryId;
+use careweave_protocol::desk::{DeskReply, DeskRequest, SourceResource, View, ViewReply, ViewRequest};
+use careweave_protocol::id::{Digest, NhsNumber, OdsCode, QueryId};
 use careweave_protocol::limits::QUERY_LIFE;
-use careweave_protocol::query::{Patient, Period, Purpose, Query, SourceLine};
+use careweave_protocol::query::{BreakGlassGrant, Patient, Period, Purpose, Query, SourceLine};
+use careweave_protocol::signed::Signed;
 use careweave_protocol::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::args::Output;
+use crate::args::OutputForm;
 use crate::args::clinical::{Aim, EmergencyArgs, QuestionArgs, ViewArgs, nhs_number};
 use crate::context::Context;
 use crate::desk::{Desk, DeskError};
@@ -24,27 +26,22 @@ use crate::output;
 /// # Errors
 /// When the view cannot be asked for, is refused, or does not account for every member.
 pub async fn run(args: &ViewArgs, ctx: &mut Context) -> Result<u8, CliError> {
+    let purpose = args.aim.purpose();
+    if matches!(purpose, Purpose::Patrqt | Purpose::Hcompl) != args.case.is_some() {
+        return Err(CliError::usage(
+            "a case number goes with --for subject-access and --for audit, and only with them",
+        )
+        .hint("give --case NUMBER"));
+    }
+    period(&args.question)?;
     let number = match args.nhs_number {
         Some(number) => number,
         None => ctx.ask_for("NHS number", "the NHS number is needed", NUMBER_HINT, nhs_number)?,
     };
-    period(&args.question)?;
-    let mut desk = Desk::open(ctx).await?;
+    let desk = Desk::open(ctx).await?;
     let patient = patient::complete(number, &args.question, &desk, ctx).await?;
-    let query_id = query_id()?;
-    let now = ctx.now();
-    let query = query(&desk, query_id, patient, args.aim.purpose(), &args.question, now)?;
-    let deadline = args.question.deadline;
-    let request = ViewRequest {
-        query: desk.sign(&query)?,
-        reason_text: None,
-        deadline_ms: u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX),
-    };
-    let reply = receive(&desk, request, deadline, ctx).await?;
-    let view = desk.whole(reply, &query_id, ctx.now()).await?;
-    desk.close().await;
-    ctx.printer.view(&view)?;
-    Ok(output::exit_code(&view))
+    let extra = Extra { case_number: args.case.clone(), ..Extra::default() };
+    show(desk, patient, purpose, &args.question, extra, ctx).await
 }
 
 /// `careweave emergency`: the same, for an emergency.
@@ -53,20 +50,75 @@ pub async fn run(args: &ViewArgs, ctx: &mut Context) -> Result<u8, CliError> {
 /// As [`run`].
 pub async fn emergency(args: EmergencyArgs, ctx: &mut Context) -> Result<u8, CliError> {
     let EmergencyArgs { nhs_number, question } = args;
-    run(&ViewArgs { nhs_number, aim: Aim::Emergency, question }, ctx).await
+    run(&ViewArgs { nhs_number, aim: Aim::Emergency, case: None, question }, ctx).await
+}
+
+/// What some questions carry beside the patient and the purpose.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// Number of the governance case.
+    pub(super) case_number: Option<String>,
+    /// What opens B cells.
+    pub(super) grant: Option<Signed<BreakGlassGrant>>,
+    /// Free-text reason, which stays in the own node's log.
+    pub(super) reason_text: Option<String>,
+}
+
+/// Signs the question, takes the replies, and prints the view; gives the exit code.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn show(
+    mut desk: Desk,
+    mut patient: Patient,
+    purpose: Purpose,
+    question: &QuestionArgs,
+    extra: Extra,
+    ctx: &mut Context,
+) -> Result<u8, CliError> {
+    let mut told = false;
+    loop {
+        let query = query(&desk, patient.clone(), purpose, question, &extra, ctx.now())?;
+        let query_id = query.query_id;
+        let request = ViewRequest {
+            query: desk.sign(&query)?,
+            reason_text: extra.reason_text.clone(),
+            deadline_ms: u32::try_from(question.deadline.as_millis()).unwrap_or(u32::MAX),
+            resources: ctx.form == OutputForm::Fhir,
+            mark_new: question.new,
+        };
+        match receive(&desk, request, query_id, question.deadline, ctx).await? {
+            // The person signs what is asked about, so the question is signed again with every number.
+            Received::OtherNumbers(numbers) if !told => {
+                told = true;
+                patient.other_numbers = numbers;
+            }
+            Received::OtherNumbers(_) => return Err(DeskError::Unexpected.into()),
+            Received::View(reply, resources) => {
+                let (view, completeness) = desk.whole(*reply, &query_id, ctx.now()).await?;
+                desk.close().await;
+                match ctx.form {
+                    OutputForm::Table | OutputForm::Json => ctx.printer.view(&view)?,
+                    OutputForm::Html => ctx.printer.text(&output::html::page(&view))?,
+                    OutputForm::Fhir => ctx.printer.json(&output::fhir::bundle(&view, &completeness, &resources))?,
+                }
+                return Ok(output::exit_code(&view));
+            }
+        }
+    }
 }
 
 fn query(
     desk: &Desk,
-    query_id: QueryId,
     patient: Patient,
     purpose: Purpose,
     question: &QuestionArgs,
+    extra: &Extra,
     now: Timestamp,
 ) -> Result<Query, CliError> {
     Ok(Query {
         network: desk.network().clone(),
-        query_id,
+        query_id: query_id()?,
         asker: desk.organisation().clone(),
         credential: desk.credential_digest(),
         patient,
@@ -74,7 +126,9 @@ fn query(
         period: period(question)?,
         purpose,
         reason: question.reason.clone(),
-        reason_text: None,
+        reason_text: extra.reason_text.as_ref().map(|text| Digest::of(&[text.as_bytes()])),
+        case_number: extra.case_number.clone(),
+        grant: extra.grant.clone(),
         asked_at: now,
         expires_at: now.after(QUERY_LIFE),
     })
@@ -93,7 +147,11 @@ fn period(question: &QuestionArgs) -> Result<Period, CliError> {
     })
 }
 
-fn query_id() -> Result<QueryId, CliError> {
+/// A fresh random id.
+///
+/// # Errors
+/// When the machine gives no randomness.
+pub(super) fn query_id() -> Result<QueryId, CliError> {
     let mut id = [0; QueryId::LEN];
     match SystemRandom::new().fill(&mut id) {
         Ok(()) => Ok(QueryId(id)),
@@ -101,29 +159,40 @@ fn query_id() -> Result<QueryId, CliError> {
     }
 }
 
+/// What a question came to.
+enum Received {
+    /// The view, with the records where they were asked for.
+    View(Box<ViewReply>, Vec<SourceResource>),
+    /// The own record knows the patient under further numbers.
+    OtherNumbers(Vec<NhsNumber>),
+}
+
 /// Takes the replies until the view: own records are shown at once, sources as they come to an end.
 async fn receive(
     desk: &Desk,
     request: ViewRequest,
+    query_id: QueryId,
     deadline: Duration,
     ctx: &mut Context,
-) -> Result<ViewReply, CliError> {
-    let query_id = request.query.unverified().map(|query| query.query_id).ok();
+) -> Result<Received, CliError> {
     let mut exchange = desk.ask(&DeskRequest::View(Box::new(request))).await?;
     let mut progress = Progress::new(ctx.progress);
+    let mut resources = Vec::new();
     loop {
         match exchange.next(deadline.saturating_add(VIEW_GRACE)).await? {
             DeskReply::Own(own) => {
                 // Not yet checked against a signed statement, so only where a person sees that it is not the end.
-                if ctx.output == Output::Table && ctx.terminal && Some(own.query_id) == query_id {
+                if ctx.form == OutputForm::Table && ctx.terminal && own.query_id == query_id {
                     progress.aside(|| own_records(ctx, &own))?;
                 }
             }
-            DeskReply::Asking(sources) => progress.asking(sources.len()),
+            DeskReply::Asking(sources) => progress.asking(sources),
             DeskReply::Source(line) => progress.ended(&line),
+            DeskReply::Resources(more) => resources.extend(more),
+            DeskReply::OtherNumbers(numbers) => return Ok(Received::OtherNumbers(numbers)),
             DeskReply::View(reply) => {
                 progress.finish();
-                return Ok(*reply);
+                return Ok(Received::View(reply, resources));
             }
             _ => return Err(DeskError::Unexpected.into()),
         }
@@ -136,32 +205,45 @@ fn own_records(ctx: &mut Context, own: &View) -> Result<(), CliError> {
     ctx.printer.line("\n========== END OF THE FIRST VIEW. The whole view follows. ==========\n")
 }
 
-/// What stderr shows while sources are asked.
+/// What stderr shows while sources are asked: how many have come to an end, and who is still awaited.
 struct Progress {
     shown: bool,
+    awaited: BTreeSet<OdsCode>,
     bar: ProgressBar,
 }
 
 impl Progress {
     fn new(shown: bool) -> Self {
-        Self { shown, bar: ProgressBar::hidden() }
+        Self { shown, awaited: BTreeSet::new(), bar: ProgressBar::hidden() }
     }
 
-    fn asking(&mut self, sources: usize) {
+    fn asking(&mut self, sources: Vec<OdsCode>) {
         if !self.shown {
             return;
         }
-        self.bar = ProgressBar::new(u64::try_from(sources).unwrap_or(u64::MAX));
+        self.bar = ProgressBar::new(u64::try_from(sources.len()).unwrap_or(u64::MAX));
+        self.awaited = sources.into_iter().collect();
         // The template is a constant; were it wrong, the default style would do.
         if let Ok(style) = ProgressStyle::with_template("asking {bar:20} {pos}/{len} sources {elapsed} {wide_msg}") {
             self.bar.set_style(style);
         }
+        self.say();
         self.bar.enable_steady_tick(TICK);
     }
 
-    fn ended(&self, line: &SourceLine) {
+    fn ended(&mut self, line: &SourceLine) {
+        self.awaited.remove(&line.ods);
         self.bar.inc(1);
-        self.bar.set_message(format!("{} {}", line.ods, line.outcome.as_str()));
+        self.say();
+    }
+
+    fn say(&self) {
+        let awaited: Vec<&str> = self.awaited.iter().map(OdsCode::as_str).collect();
+        self.bar.set_message(if awaited.is_empty() {
+            String::new()
+        } else {
+            format!("awaiting {}", awaited.join(" "))
+        });
     }
 
     fn aside<T>(&self, show: impl FnOnce() -> T) -> T {
@@ -194,6 +276,7 @@ mod tests {
             since,
             until,
             deadline: Duration::from_secs(8),
+            new: false,
             yes: false,
         }
     }

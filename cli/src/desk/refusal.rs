@@ -11,7 +11,7 @@ use crate::error::{CliError, exit};
 /// Sorts the replies that end a command without what was asked for from those that do not.
 ///
 /// # Errors
-/// For [`DeskReply::Refused`], [`DeskReply::NotAllowed`], [`DeskReply::NotMatched`] and [`DeskReply::Failed`].
+/// For [`DeskReply::Refused`], [`DeskReply::NotAllowed`], [`DeskReply::NotMatched`], [`DeskReply::NotDone`] and [`DeskReply::Failed`].
 pub(super) fn sort(reply: DeskReply) -> Result<DeskReply, CliError> {
     match reply {
         DeskReply::Refused(cause) => {
@@ -23,7 +23,9 @@ pub(super) fn sort(reply: DeskReply) -> Result<DeskReply, CliError> {
                 error("your role may not look up patients".to_owned())
                     .hint("whoever issues credentials in your organisation knows which role you have")
             } else {
-                error(format!("your credential does not allow this: it needs the scope {scope}")).hint(
+                // A scope is one word; what else is needed names itself.
+                let needed = if scope.contains(' ') { scope } else { format!("the scope {scope}") };
+                error(format!("your credential does not allow this: it needs {needed}")).hint(
                     "use the profile of somebody who has it, or ask whoever issues credentials in your organisation",
                 )
             })
@@ -31,6 +33,7 @@ pub(super) fn sort(reply: DeskReply) -> Result<DeskReply, CliError> {
         DeskReply::NotMatched(reason) => Err(CliError::new(exit::NOT_MATCHED, "not-matched", reason).hint(
             "compare number, birth date and family name with the patient or the source; nothing was asked of others",
         )),
+        DeskReply::NotDone { why, hint } => Err(CliError::failed("not-done", why).hint(hint)),
         DeskReply::Failed(reason) => Err(CliError::failed("node-failed", reason)
             .hint("the node's log says more; `careweave node status` shows its state")),
         reply => Ok(reply),
@@ -72,6 +75,13 @@ pub fn advice(cause: &Cause) -> &'static str {
         Cause::SignatureInvalid => {
             "your key and credential do not belong together; check the profile in use (--profile)"
         }
+        Cause::GrantInvalid => {
+            "the break-glass grant does not hold, or is over; make a new one with `careweave break-glass`"
+        }
+        Cause::RelationshipEnded => {
+            "what tied your organisation to the patient ended while you looked; in an emergency use `careweave emergency`"
+        }
+        Cause::OwnReview => "the review is about you: somebody else with the scope audit has to close it",
         Cause::QueryStale => "ask again; if it keeps happening, check this machine's clock",
         Cause::Replayed => "ask again: every view is a question of its own",
         Cause::QuotaExceeded => {

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use careweave_protocol::desk::view::{
-    Absence, Counts, Deceased, KeyFacts, Moment, Notice, PatientHeader, Row, Source, SourceView,
+    Absence, Conflict, ConflictEntry, Counts, Deceased, KeyFacts, Moment, Notice, PatientHeader, Row, Source,
+    SourceView,
 };
 use careweave_protocol::desk::warning::Warning;
 use careweave_protocol::id::QueryId;
@@ -53,7 +54,7 @@ fn printer(output: Output) -> (Printer, Sink, Sink) {
     (Printer::to(Box::new(out.clone()), Box::new(err.clone()), output, style), out, err)
 }
 
-fn source(ods: &str, outcome: &str) -> SourceView {
+pub(super) fn source(ods: &str, outcome: &str) -> SourceView {
     let asked = outcome != "not-asked";
     SourceView {
         ods: ods.to_owned(),
@@ -72,7 +73,7 @@ fn source(ods: &str, outcome: &str) -> SourceView {
     }
 }
 
-fn row(text: &str) -> Row {
+pub(super) fn row(text: &str) -> Row {
     Row {
         resource_type: "MedicationRequest".to_owned(),
         id: "1".to_owned(),
@@ -108,17 +109,21 @@ fn row(text: &str) -> Row {
         linked: Vec::new(),
         signature: "verified".to_owned(),
         retrieved_at: Moment(Timestamp(0)),
+        taken_in: Moment(Timestamp(0)),
+        new: false,
         notes: Vec::new(),
     }
 }
 
-fn view(sources: Vec<SourceView>) -> View {
+pub(super) fn view(sources: Vec<SourceView>) -> View {
     let all_replied = sources.iter().all(|s| s.replied || !s.asked);
     View {
         query_id: QueryId([7; 16]),
         as_at: Moment(Timestamp(1_793_628_600_000)),
         finished: true,
         asker: "Y91001".parse().unwrap(),
+        asker_name: "Borough GP practice".to_owned(),
+        requester: "Dr Samira Bell".to_owned(),
         group: StaffGroup::Gp,
         purpose: Purpose::Treat,
         zone: "Europe/London".to_owned(),
@@ -146,6 +151,8 @@ fn view(sources: Vec<SourceView>) -> View {
             text: "Allergies: nothing supplied by 2 sources. This does NOT mean none.".to_owned(),
         }],
         role_cannot_see: vec![Category::Safeguarding],
+        may_exist: Vec::new(),
+        last_look: None,
         warnings: vec![Notice::new(Warning::NothingSupplied, "")],
         counts: Counts::default(),
     }
@@ -227,7 +234,7 @@ fn the_head_confirms_who_it_is_about() {
         shown.starts_with("ADA OKAFOR, born 14-Mar-1938, NHS number 999 001 0013\n12 Lavender Quay Road\n"),
         "{shown}"
     );
-    assert!(shown.contains("As at 02-Nov-2026 14:10 GMT, asked by Y91001 (GP) for TREAT"));
+    assert!(shown.contains("As at 02-Nov-2026 14:10 GMT, asked by Dr Samira Bell (GP), Y91001 Borough GP"));
     let mut restricted = view(vec![]);
     restricted.patient.address_restricted = true;
     restricted.patient.deceased = Some(Deceased {
@@ -291,6 +298,41 @@ fn repeated_supplies_share_a_line_with_every_date() {
     for date in ["25-Oct-2026", "27-Sep-2026", "24-Oct-2026"] {
         assert!(shown.contains(date));
     }
+}
+
+#[test]
+fn what_is_new_and_what_is_disputed_is_marked_at_its_row_in_words() {
+    let mut made = view(vec![source("Y91001", "answered")]);
+    made.last_look = Some(Moment(Timestamp(1_793_542_200_000)));
+    made.may_exist = vec!["mental-health detail".to_owned()];
+    let new = Row { new: true, id: "2".to_owned(), ..row("Furosemide 40mg tablets") };
+    made.categories = BTreeMap::from([(Category::Medications, vec![row("Ramipril 5mg capsules"), new])]);
+    let side = |id: &str| ConflictEntry {
+        source: row("").source,
+        resource_type: "MedicationRequest".to_owned(),
+        id: id.to_owned(),
+        text: "Ramipril 5mg capsules".to_owned(),
+        status: Some("active".to_owned()),
+        dose: None,
+        severity: None,
+        date: None,
+        date_shown: "24-Oct-2026".to_owned(),
+        newest: false,
+    };
+    made.conflicts = vec![Conflict {
+        id: "CW-H011".to_owned(),
+        category: Category::Medications,
+        kind: "dose".to_owned(),
+        subject: "ramipril".to_owned(),
+        text: Warning::MedicineDose.text().to_owned(),
+        entries: vec![side("1"), side("other")],
+    }];
+    let shown = text(&made);
+    assert_eq!(shown.matches("NEW Furosemide").count(), 1);
+    assert_eq!(shown.matches("CONFLICT CW-H011").count(), 1, "{shown}");
+    assert!(shown.contains("1 entry marked NEW: new since 01-Nov-2026 14:10 GMT"));
+    assert_eq!(shown.matches("May exist, opened by break-glass only: mental-health detail.").count(), 2);
+    assert!(shown.contains("ALLERGIES: nothing supplied. This does NOT mean none."));
 }
 
 #[test]

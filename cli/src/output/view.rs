@@ -1,31 +1,38 @@
 //! The layout of a view for people: who it is about, how complete it is, warnings, key facts, conflicts, the rows of each
 //! category, what is not in it, sources, and once more how complete it is.
 
-mod rows;
+pub(super) mod account;
+pub(super) mod clashes;
+pub(super) mod rows;
 
 use careweave_protocol::desk::View;
-use careweave_protocol::desk::view::{Conflict, Fact, Identity, Source, SourceView, WITHHELD};
+use careweave_protocol::desk::view::{Conflict, Fact, Identity, Row, Source};
 use careweave_protocol::record::Category;
 
+use self::account::{AWAITED, Account, closed_to_role};
+use self::clashes::Clashes;
+
 use super::plain::plain;
-use super::table::{Style, grid, wrapped};
+use super::table::{Style, columns, grid, wrapped};
 
 /// The view as text.
 #[must_use]
 pub fn text(view: &View, style: Style) -> String {
     let mut page = Page { text: String::new(), style };
+    let account = Account::of(view);
+    let clashes = Clashes::of(&view.conflicts);
     header(view, &mut page);
-    completeness(view, &mut page);
+    completeness(view, &account, &mut page);
     warnings(view, &mut page);
     key_facts(view, &mut page);
     conflicts(view, &mut page);
     for (category, rows) in in_reading_order(view) {
         page.heading(&format!("{} ({})", category.as_str().to_uppercase(), rows.len()));
-        rows::category(category, rows, &mut page);
+        rows::category(category, rows, &clashes, &mut page);
     }
     not_in_this_view(view, &mut page);
     sources(view, &mut page);
-    completeness(view, &mut page);
+    completeness(view, &account, &mut page);
     page.text
 }
 
@@ -42,6 +49,14 @@ impl Page {
 
     fn indented(&mut self, text: &str, indent: usize) {
         self.text.push_str(&wrapped(text, indent, usize::from(self.style.width)));
+    }
+
+    /// A short word, and beside it the text, so that its later lines do not hide the next word.
+    fn hanging(&mut self, word: &str, text: &str) {
+        let word = plain(word).replace('\n', " ");
+        let indent = columns(&word) + 1;
+        let text = wrapped(text, indent, usize::from(self.style.width));
+        self.text.push_str(&format!("{word} {}", text.trim_start()));
     }
 
     fn heading(&mut self, text: &str) {
@@ -99,74 +114,32 @@ fn header(view: &View, page: &mut Page) {
         ));
     }
     page.line(&format!(
-        "As at {}, asked by {} ({}) for {}, query {}",
+        "As at {}, asked by {} ({}), {} {}, for {}",
         view.shown(view.as_at),
-        view.asker,
+        view.requester,
         view.group,
+        view.asker,
+        view.asker_name,
         view.purpose,
-        view.query_id
     ));
+    page.line(&format!("Query {}", view.query_id));
+    if let Some(last) = view.last_look {
+        let new = view.categories.values().flatten().filter(|row| row.new).count();
+        let entries = if new == 1 { "entry" } else { "entries" };
+        page.strong(&format!("{new} {entries} marked NEW: new since {}, when you last looked", view.shown(last)));
+    }
 }
 
 /// First and last: how many of the asked sources replied, and how to reach those that did not.
-fn completeness(view: &View, page: &mut Page) {
-    let asked = view.sources.iter().filter(|source| source.asked).count();
-    let replied = view.sources.iter().filter(|source| source.asked && source.replied).count();
+fn completeness(view: &View, account: &Account, page: &mut Page) {
     page.text.push('\n');
-    if !view.finished {
-        let awaited = view.sources.iter().filter(|source| source.outcome == AWAITED).count();
-        page.strong(&format!("FIRST VIEW of your own records: {awaited} sources are still being asked."));
-    } else if view.all_replied {
-        let refused = view.sources.iter().filter(|source| source.outcome == "refused").count();
-        let refused = match refused {
-            0 => String::new(),
-            refused => format!(" {refused} REFUSED: THIS VIEW IS INCOMPLETE."),
-        };
-        page.strong(&format!("COMPLETENESS: all {asked} asked sources replied.{refused}"));
-    } else {
-        page.strong(&format!("COMPLETENESS: {replied} of {asked} asked sources replied. THIS VIEW IS INCOMPLETE."));
-        for source in view.sources.iter().filter(|source| source.asked && !source.replied) {
-            page.indented(&format!("no full reply: {}", missing(source)), 2);
-        }
+    page.strong(&account.headline);
+    for line in &account.lines {
+        page.indented(line, 2);
     }
-    if view.finished {
-        gave_nothing(view, page);
+    for line in closed_to_role(view) {
+        page.line(&line);
     }
-    if !view.role_cannot_see.is_empty() {
-        let closed: Vec<&str> = view.role_cannot_see.iter().map(|category| category.as_str()).collect();
-        page.line(&format!("Your role cannot see: {}.", closed.join(", ")));
-    }
-}
-
-/// That a source replied, or was left out, does not mean that it holds nothing.
-fn gave_nothing(view: &View, page: &mut Page) {
-    let of = |outcome: &'static str| view.sources.iter().filter(move |source| source.outcome == outcome);
-    for source in of("refused") {
-        page.indented(&format!("refused: {}", missing(source)), 2);
-    }
-    let known_to_hold_none = |source: &&SourceView| source.reason.as_deref() != Some(HOLDS_NO_RECORDS);
-    for source in of("not-asked").filter(known_to_hold_none) {
-        page.indented(&format!("NOT ASKED: {}", missing(source)), 2);
-    }
-    let silent = of("nothing-shareable").count();
-    if silent > 0 {
-        let sources = if silent == 1 { "source" } else { "sources" };
-        page.indented(&format!("{silent} {sources} shared nothing: this does NOT mean that nothing is held there."), 2);
-    }
-    if view.sources.iter().any(|source| source.ods == WITHHELD) {
-        page.indented("Local organisations are counted as one source and not named.", 2);
-    }
-}
-
-fn missing(source: &SourceView) -> String {
-    let name = Source { ods: source.ods.clone(), name: source.name.clone() };
-    let ring = source.duty_contact.as_ref().map_or_else(String::new, |number| format!(", ring {number}"));
-    let what = match (&source.reason, source.outcome.as_str()) {
-        (Some(reason), "refused" | "not-asked") => reason.clone(),
-        (Some(reason), outcome) => format!("{outcome} {reason}"),
-        (None, outcome) => outcome.to_owned(),
-    };
-    format!("{name}: {what}{ring}")
 }
 
 fn warnings(view: &View, page: &mut Page) {
@@ -176,29 +149,41 @@ fn warnings(view: &View, page: &mut Page) {
     page.heading("WARNINGS");
     for notice in &view.warnings {
         let about = if notice.about.is_empty() { String::new() } else { format!(" [{}]", notice.about) };
-        page.line(&format!("{} {}{about}", notice.id, notice.text));
+        page.hanging(&notice.id, &format!("{}{about}", notice.text));
     }
 }
 
 fn key_facts(view: &View, page: &mut Page) {
     let facts = &view.key_facts;
     let groups = [
-        ("ABOUT ME", &facts.about_me),
-        ("ALLERGIES", &facts.allergies),
-        ("ADVANCE CARE", &facts.advance_care),
-        ("FLAGS", &facts.flags),
-        ("NAMED PROFESSIONAL", &facts.named_professional),
+        ("ABOUT ME", Category::AboutMe, &facts.about_me),
+        ("ALLERGIES", Category::Allergies, &facts.allergies),
+        ("ADVANCE CARE", Category::AdvanceCare, &facts.advance_care),
+        ("FLAGS", Category::Flags, &facts.flags),
+        ("NAMED PROFESSIONAL", Category::CareTeam, &facts.named_professional),
     ];
     page.heading("KEY FACTS");
-    for (title, facts) in groups {
+    for (title, category, facts) in groups {
         if facts.is_empty() {
-            page.line(&format!("{title}: nothing supplied. This does NOT mean none."));
+            page.line(&format!("{title}: {}", without_facts(category, view)));
             continue;
         }
         page.line(title);
         for fact in facts {
             self::fact(fact, page);
         }
+    }
+}
+
+/// Why a kind of key fact is empty. It never says that there is none.
+pub(super) fn without_facts(category: Category, view: &View) -> String {
+    if view.role_cannot_see.contains(&category) {
+        return "your role cannot see this. This does NOT mean none.".to_owned();
+    }
+    match view.rows(category).len() {
+        0 => "nothing supplied. This does NOT mean none.".to_owned(),
+        1 => "nothing in force by the 1 entry listed below. This does NOT mean none.".to_owned(),
+        count => format!("nothing in force by the {count} entries listed below. This does NOT mean none."),
     }
 }
 
@@ -220,14 +205,23 @@ fn conflicts(view: &View, page: &mut Page) {
     if view.conflicts.is_empty() {
         return;
     }
-    page.heading(&format!("CONFLICTS ({}): no source is taken for right; the newest is marked", view.conflicts.len()));
-    for conflict in &view.conflicts {
+    page.heading(&format!(
+        "CONFLICTS ({}): no source is assumed to be right; the newest is marked",
+        view.conflicts.len()
+    ));
+    for (number, conflict) in view.conflicts.iter().enumerate() {
+        if number > 0 {
+            page.text.push('\n');
+        }
         self::conflict(conflict, page);
     }
 }
 
 fn conflict(conflict: &Conflict, page: &mut Page) {
-    page.line(&format!("{} {} {}: {}", conflict.id, conflict.category, conflict.subject.to_uppercase(), conflict.text));
+    page.hanging(
+        &conflict.id,
+        &format!("{}: {} ({})", conflict.subject.to_uppercase(), conflict.text, conflict.category),
+    );
     let rows: Vec<Vec<String>> = conflict
         .entries
         .iter()
@@ -247,6 +241,18 @@ fn conflict(conflict: &Conflict, page: &mut Page) {
 }
 
 fn not_in_this_view(view: &View, page: &mut Page) {
+    let counted = not_listed(view);
+    if view.absences.is_empty() && counted.is_empty() {
+        return;
+    }
+    page.heading("NOT IN THIS VIEW");
+    for text in view.absences.iter().map(|absence| &absence.text).chain(&counted) {
+        page.line(text);
+    }
+}
+
+/// What is counted and not listed, a sentence for each kind there is.
+pub(super) fn not_listed(view: &View) -> Vec<String> {
     let counts = &view.counts;
     let counted = [
         (counts.entered_in_error, "marked as entered in error"),
@@ -255,17 +261,11 @@ fn not_in_this_view(view: &View, page: &mut Page) {
         (counts.unreadable, "that could not be read"),
         (counts.about_somebody_else, "about somebody else, rejected"),
     ];
-    if view.absences.is_empty() && counted.iter().all(|(count, _)| *count == 0) {
-        return;
-    }
-    page.heading("NOT IN THIS VIEW");
-    for absence in &view.absences {
-        page.line(&absence.text);
-    }
-    for (count, what) in counted.into_iter().filter(|(count, _)| *count > 0) {
+    let sentence = |(count, what): (u32, &str)| {
         let noun = if count == 1 { "entry" } else { "entries" };
-        page.line(&format!("{count} {noun} {what}."));
-    }
+        format!("{count} {noun} {what}.")
+    };
+    counted.into_iter().filter(|(count, _)| *count > 0).map(sentence).collect()
 }
 
 /// Every member with what came of asking it.
@@ -300,15 +300,10 @@ fn names(sources: &[Source]) -> String {
 }
 
 /// Categories in the order in which a clinician reads, then the rest.
-fn in_reading_order(view: &View) -> impl Iterator<Item = (Category, &[careweave_protocol::desk::view::Row])> {
+pub(super) fn in_reading_order(view: &View) -> impl Iterator<Item = (Category, &[Row])> {
     let rest = view.categories.keys().copied().filter(|category| !FIRST.contains(category));
     FIRST.into_iter().chain(rest).map(|category| (category, view.rows(category))).filter(|(_, rows)| !rows.is_empty())
 }
-
-/// Outcome of a source that is still being asked.
-const AWAITED: &str = "awaited";
-/// Why a member is not asked that has nothing to ask for. Any other reason is worth a line of its own.
-const HOLDS_NO_RECORDS: &str = "holds no records";
 
 const FIRST: [Category; 9] = [
     Category::Allergies,

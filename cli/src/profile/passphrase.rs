@@ -60,6 +60,24 @@ pub fn choose(ctx: &Context, file: Option<&Path>, question: &str) -> Result<Pass
     Err(CliError::usage("the two passphrases differ").hint("run the command again"))
 }
 
+/// As [`choose`], for a second key: whoever knows the first passphrase must not know this one.
+///
+/// # Errors
+/// As [`choose`], and when it is the first one again.
+pub fn choose_other(
+    ctx: &Context,
+    file: Option<&Path>,
+    question: &str,
+    first: &Passphrase,
+) -> Result<Passphrase, CliError> {
+    let second = choose(ctx, file, question)?;
+    if second == *first {
+        return Err(CliError::usage("the step-up key needs a passphrase of its own")
+            .hint("choose another one: who sees you type the first must not be able to break glass"));
+    }
+    Ok(second)
+}
+
 const FILE_HINT: &str = "run it at a terminal, or name a file with --passphrase-file";
 /// A passphrase is a line; longer files are something else.
 const PASSPHRASE_FILE_MAX: usize = 1024;

@@ -96,6 +96,9 @@ impl Opened {
             }
             say("purpose", text(entry.purpose));
             say("reason", entry.reason.clone().unwrap_or_default());
+            say("case number", entry.case_number.clone().unwrap_or_default());
+            say("grant", text(entry.grant));
+            say("grant opens", joined(entry.granted.iter().map(|category| category.as_str().to_owned())));
             say("evidence", joined(entry.evidence.iter().map(|kind| Relationship::as_str(*kind).to_owned())));
             say("policies", joined(entry.policy_ids.iter().cloned()));
             say("policy bundle", text(entry.policy));

@@ -34,6 +34,13 @@ pub(super) fn run(args: &StaffInstallArgs, ctx: &mut Context) -> Result<u8, CliE
         return Err(CliError::new(exit::REFUSED, "other-person", "the credential is for another person's key")
             .hint("install it in the profile whose staff-request.cbor it answers"));
     }
+    let step_up = directory.join(layout::STEP_UP_KEY);
+    if let Some(named) = claim.step_up
+        && !(step_up.exists() && keystore::public_key_of(&step_up)? == PublicKey::from(named))
+    {
+        return Err(CliError::new(exit::REFUSED, "other-person", "the credential names another step-up key")
+            .hint("install it in the profile whose staff-request.cbor it answers"));
+    }
     if now >= claim.not_after {
         return Err(CliError::refused(&Cause::CredentialExpired, "the credential has expired")
             .hint("have it issued again for the same request"));

@@ -1,5 +1,6 @@
 //! Who is asked about: what was typed, and the rest from the own record once it has been shown and confirmed.
 
+use careweave_protocol::desk::warning::Warning;
 use careweave_protocol::desk::{DeskReply, DeskRequest, PatientIdentity};
 use careweave_protocol::id::NhsNumber;
 use careweave_protocol::query::Patient;
@@ -15,7 +16,7 @@ use crate::error::{CliError, exit};
 /// # Errors
 /// [`exit::USAGE`] when something is missing and nobody can be asked; [`exit::NOT_MATCHED`] when what was typed is not what
 /// the own record says, or the person shown is not the one meant.
-pub(super) async fn complete(
+pub(in crate::cmd) async fn complete(
     nhs_number: NhsNumber,
     question: &QuestionArgs,
     desk: &Desk,
@@ -26,6 +27,7 @@ pub(super) async fn complete(
         birth_date,
         family,
         postcode: question.postcode.clone(),
+        other_numbers: Vec::new(),
     };
     if let (Some(birth_date), Some(family)) = (question.dob, &question.family) {
         return Ok(patient(birth_date, family.clone()));
@@ -52,6 +54,9 @@ pub(super) async fn complete(
     contradiction(question, &held)?;
     if !question.yes {
         ctx.note(&shown(nhs_number, &held));
+        if held.namesake {
+            ctx.note(&format!("{} {}", Warning::Namesake.id(), Warning::Namesake.text()));
+        }
         let answer = ctx.ask("Is this the patient? (yes/no)", "nobody has confirmed the patient", HINT)?;
         if !matches!(answer.to_lowercase().as_str(), "y" | "yes") {
             return Err(CliError::new(
@@ -105,6 +110,7 @@ mod tests {
             since: None,
             until: None,
             deadline: Duration::from_secs(8),
+            new: false,
             yes: true,
         }
     }
@@ -116,6 +122,7 @@ mod tests {
             family: "Okafor".into(),
             birth_date: Date::new(1938, 3, 4).unwrap(),
             address: None,
+            namesake: false,
         };
         assert!(contradiction(&question(Date::new(1938, 3, 4)), &held).is_ok());
         assert!(contradiction(&question(None), &held).is_ok());

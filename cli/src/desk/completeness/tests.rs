@@ -66,6 +66,8 @@ fn view(sources: Vec<SourceView>) -> View {
         as_at: Moment(NOW),
         finished: true,
         asker: ods("Y91001"),
+        asker_name: "Organisation Y91001".to_owned(),
+        requester: "Dr Samira Bell".to_owned(),
         group: StaffGroup::Gp,
         purpose: Purpose::Treat,
         zone: "Europe/London".to_owned(),
@@ -89,6 +91,8 @@ fn view(sources: Vec<SourceView>) -> View {
         conflicts: Vec::new(),
         absences: Vec::new(),
         role_cannot_see: Vec::new(),
+        may_exist: Vec::new(),
+        last_look: None,
         warnings: Vec::new(),
         counts: Counts::default(),
     }

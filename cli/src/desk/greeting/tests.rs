@@ -43,6 +43,7 @@ fn staff_hello() -> StaffHello {
         training_expires: Date::new(2027, 1, 1).unwrap(),
         scopes: Vec::new(),
         key: node_key(&person),
+        step_up: None,
         not_before: Timestamp(0),
         not_after: Timestamp(1),
     };
