@@ -28,7 +28,7 @@ use serde_json::Value;
 pub use commands::{Addresses, Commands};
 pub use error::NetworkError;
 pub use layout::Layout;
-pub use organisation::{ORGANISATIONS, Organisation};
+pub use organisation::{FURTHER, ORGANISATIONS, Organisation};
 pub use programs::{Output, Programs};
 pub use setup::in_parallel;
 pub use staff::Staff;

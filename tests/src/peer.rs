@@ -295,6 +295,8 @@ impl Question<'_> {
             purpose: self.purpose,
             reason: None,
             reason_text: None,
+            case_number: None,
+            grant: None,
             asked_at: now,
             expires_at: now.after(QUERY_LIFE),
         };

@@ -7,9 +7,11 @@
 //! neutral roles), and terminology beyond the codes used.
 
 mod ada;
+mod cara;
 mod clinical;
 mod crowd;
 mod document;
+pub mod hard;
 mod identity;
 mod medicine;
 mod named;
@@ -39,7 +41,7 @@ use record::Record;
 /// The people and what each organisation holds about them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Population {
-    /// The four named patients first, then the crowd.
+    /// The four named patients first, then the [hard people](hard::PEOPLE), then the crowd.
     pub people: Vec<Person>,
     /// In the order of `people`; file names count up within each organisation.
     pub holdings: Vec<Holding>,
@@ -59,12 +61,13 @@ pub struct Holding {
 }
 
 impl Population {
-    /// The named patients and `crowd` further people, drawn from `seed`, with histories that end the day before `as_of` (appointments may lie
+    /// The named patients, the hard people and `crowd` further people, drawn from `seed`, with histories that end the day before `as_of` (appointments may lie
     /// ahead). A larger crowd keeps the people of a smaller one.
     pub fn demo(seed: u64, crowd: usize, as_of: Date) -> Self {
-        let mut population = Self { people: Vec::with_capacity(crowd.saturating_add(4)), holdings: Vec::new() };
+        let mut population =
+            Self { people: Vec::with_capacity(crowd.saturating_add(NAMED + hard::PEOPLE.len())), holdings: Vec::new() };
         let mut files = BTreeMap::new();
-        for (person, records) in named::everyone(seed, as_of) {
+        for (person, records) in named::everyone(seed, as_of).into_iter().chain(hard::everyone(seed, as_of)) {
             population.take(person, records, &mut files);
         }
         for index in 0..crowd {
@@ -75,7 +78,7 @@ impl Population {
     }
 
     /// Writes `<dir>/<ODS>/0001.json` and so on, and `<dir>/people.tsv` (nhs_number, birth_date, family, given, gender,
-    /// registered_practice, holders, note). Fails as the file system does.
+    /// registered_practice, holders, note, case; the last is empty but for [hard people](hard::HardPerson::case)). Fails as the file system does.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         for holding in &self.holdings {
             let folder = dir.join(holding.ods);
@@ -93,7 +96,7 @@ impl Population {
 
     fn people_table(&self) -> String {
         let mut table =
-            String::from("nhs_number\tbirth_date\tfamily\tgiven\tgender\tregistered_practice\tholders\tnote\n");
+            String::from("nhs_number\tbirth_date\tfamily\tgiven\tgender\tregistered_practice\tholders\tnote\tcase\n");
         for person in &self.people {
             let row = [
                 person.nhs_number.clone(),
@@ -104,6 +107,7 @@ impl Population {
                 person.registered_practice.to_owned(),
                 self.holders(&person.nhs_number).join(","),
                 person.note.clone(),
+                person.case.to_owned(),
             ];
             table.push_str(&row.join("\t"));
             table.push('\n');
@@ -139,6 +143,12 @@ pub const CARA_TELEPHONE: &str = "07700 900417";
 
 /// The locality that stands in her addresses, in a letter and in the name of the place she is seen at.
 pub const CARA_LOCALITY: &str = "Tanglewick Basin";
+
+/// The clinic in whose name that locality stands.
+pub const CARA_CLINIC: &str = "Quayside walk-in centre";
+
+/// Ada, Ben, Cara and Ada's namesake.
+const NAMED: usize = 4;
 
 /// Identifier system of NHS numbers (UK Core).
 pub const NHS_NUMBER_SYSTEM: &str = "https://fhir.nhs.uk/Id/nhs-number";

@@ -2,11 +2,12 @@
 //! the tests that read the tree only collect what the rules say.
 //!
 //! Reading order: [`sources`] (what stands in which file), [`dependencies`] (what depends on what), [`documents`] (what must be
-//! written down). What is *not* here: form and lints, which rustfmt and clippy see to.
+//! written down), [`hazards`] (what may go wrong for a patient). What is *not* here: form and lints, which rustfmt and clippy see to.
 #![cfg(test)]
 
 mod dependencies;
 mod documents;
+mod hazards;
 mod sources;
 
 use std::path::{Path, PathBuf};

@@ -5,21 +5,37 @@
 //! directories where they are.
 
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod eligibility;
+#[cfg(test)]
+mod exceptions;
 #[cfg(test)]
 mod import;
 #[cfg(test)]
 mod manners;
 #[cfg(test)]
+mod outputs;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod r4;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod residents;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod scene;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod unavailable;
 #[cfg(test)]

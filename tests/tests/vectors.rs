@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use careweave_certs::staff::StaffRequest;
 use careweave_protocol::delivery::{Alert, AlertKind};
+use careweave_protocol::desk::MedicineException;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, Nonce, OdsCode, PersonId, QueryId};
 use careweave_protocol::identity::{
     Advert, Attestation, EndpointRole, NodeBinding, RevokedCredential, Scope as DeskScope, StaffCredential, StaffGroup,
@@ -13,8 +15,8 @@ use careweave_protocol::identity::{
 use careweave_protocol::key::{KeyError, PublicKey, Signer};
 use careweave_protocol::query::completeness::NotAsked;
 use careweave_protocol::query::{
-    Acknowledgement, AcknowledgementBatch, AnswerHeader, AnswerOutcome, Cause, Completeness, Envelope, Evidence,
-    InclusionProof, Patient, Period, Purpose, Query, Relationship, SourceLine, SourceOutcome,
+    Acknowledgement, AcknowledgementBatch, AnswerHeader, AnswerOutcome, BreakGlassGrant, Cause, Completeness, Envelope,
+    Evidence, InclusionProof, Patient, Period, Purpose, Query, Relationship, SourceLine, SourceOutcome,
 };
 use careweave_protocol::record::Category;
 use careweave_protocol::signed::{Document, Scope, Signed};
@@ -27,7 +29,11 @@ struct VectorKey(Ed25519KeyPair);
 
 impl VectorKey {
     fn new() -> Self {
-        let seed = Digest::of(&[b"careweave golden vectors"]);
+        Self::from_words(b"careweave golden vectors")
+    }
+
+    fn from_words(words: &[u8]) -> Self {
+        let seed = Digest::of(&[words]);
         Self(Ed25519KeyPair::from_seed_unchecked(seed.as_bytes()).unwrap())
     }
 }
@@ -63,6 +69,7 @@ fn every_signed_type_has_the_bytes_it_has_always_had() {
         training_expires: Date::new(2027, 3, 31).unwrap(),
         scopes: vec![DeskScope::Operate, DeskScope::Audit],
         key: node,
+        step_up: Some(NodeKey([8; 32])),
         not_before: NOW,
         not_after: Timestamp(NOW.0 + 1),
     };
@@ -76,12 +83,15 @@ fn every_signed_type_has_the_bytes_it_has_always_had() {
             birth_date: Date::new(1938, 3, 14).unwrap(),
             family: "Okafor".to_owned(),
             postcode: None,
+            other_numbers: Vec::new(),
         },
         categories: vec![Category::Problems, Category::AdvanceCare],
         period: Period { since: Some(NOW), until: None },
         purpose: Purpose::Treat,
         reason: None,
         reason_text: Some(digest),
+        case_number: None,
+        grant: None,
         asked_at: NOW,
         expires_at: Timestamp(NOW.0 + 60_000),
     };
@@ -122,6 +132,8 @@ fn every_signed_type_has_the_bytes_it_has_always_had() {
         checkpoint: "note".to_owned(),
         commitment: digest,
         data_to: Some(NOW),
+        feed_interval: Some(86_400),
+        medicines_not_shown: 1,
         manifest_version: 4,
         beacon_age: Some(12),
         policy: digest,
@@ -166,6 +178,38 @@ fn every_signed_type_has_the_bytes_it_has_always_had() {
     let alert =
         Alert { from: r9a.clone(), kind: AlertKind::SelfClaimedAccess, query_id, purpose: Purpose::Etreat, at: NOW };
 
+    let grant = BreakGlassGrant {
+        network: network.clone(),
+        id: query_id,
+        ods: gp.clone(),
+        person: "gp-1".parse().unwrap(),
+        nhs_number: "9990010013".parse().unwrap(),
+        categories: vec![Category::Problems, Category::Letters],
+        reason: "acute-confusion".to_owned(),
+        reason_text: digest,
+        issued_at: NOW,
+        expires_at: Timestamp(NOW.0 + 3_600_000),
+    };
+    let second = VectorKey::from_words(b"careweave golden vectors, second key");
+    let request = StaffRequest::create("gp-1".parse().unwrap(), "General practitioner", &key, Some(&second)).unwrap();
+    let request_network: NetworkId = "staff-request".parse().unwrap();
+
+    let exception = MedicineException {
+        network: network.clone(),
+        ods: r9a.clone(),
+        guardian: "ig".parse().unwrap(),
+        nhs_number: "9990010013".parse().unwrap(),
+        resource_type: "MedicationRequest".to_owned(),
+        id: "7".to_owned(),
+        hidden: true,
+        reason: "case 12".to_owned(),
+        issued_at: NOW,
+        expires_at: Timestamp(NOW.0 + 86_400_000),
+    };
+
+    check("break-glass-grant", &grant, all, &key);
+    check("medicine-exception", &exception, all, &key);
+    check("staff-request", &request.unverified().unwrap(), Scope::network(&request_network), &key);
     check("query", &query, all, &key);
     check("envelope", &envelope, to_holder, &key);
     check("answer-header", &header, to_asker, &key);

@@ -60,6 +60,7 @@ impl Wire {
                 birth_date: Date::from_iso(&patient.birth_date).unwrap(),
                 family: patient.family.clone(),
                 postcode: None,
+                other_numbers: Vec::new(),
             },
             purpose: Purpose::Treat,
             grounds: vec![Relationship::RegisteredPractice],

@@ -13,6 +13,7 @@ pub(super) fn tell(network: &Network, teller: &mut Teller<'_>) -> Result<(), Dem
     scene.stopped_node()?;
     scene.refusal_beside_emergency()?;
     scene.two_levels_of_access()?;
+    scene.break_glass()?;
     scene.restricted_address()?;
     scene.proof(&query)
 }
@@ -34,6 +35,7 @@ pub(super) fn commands_to_try(teller: &mut Teller<'_>) -> Result<(), DemoError> 
         ("R9A-it", "node peers"),
         ("R9A-ig", "audit list --last 10"),
         ("VL901-ig", "audit verify"),
+        ("R9C-ig", "review list"),
     ] {
         teller.say(&format!("CAREWEAVE_PROFILE={directory}/staff/{profile} careweave {command}"))?;
     }
@@ -95,6 +97,37 @@ impl Scene<'_, '_> {
         Ok(())
     }
 
+    fn break_glass(&mut self) -> Result<(), DemoError> {
+        self.teller.chapter("Breaking the glass, and the review of it")?;
+        self.teller.say(
+            "Ada is confused and feverish at home. The community nurse reads problems in full, but nothing that is labelled \
+             sensitive; whether there is any she is not told.",
+        )?;
+        let closed = self.run(GLASS_BREAKER, &ADA, &["--category", "problems"], 0, ROLE_LINES)?;
+        require(&closed, !closed.stdout.contains(SENSITIVE), "nothing sensitive before the glass is broken")?;
+        self.teller.say(
+            "\nShe breaks the glass: one patient, one category, an hour at most, signed with a key under a passphrase of its own. \
+             Her reason in words stays at her trust.",
+        )?;
+        let [_, who @ ..] = ADA;
+        let command: Vec<&str> = ["break-glass"].into_iter().chain(who).chain(WHY).collect();
+        let opened = self.run(GLASS_BREAKER, &command, &["--category", "problems", "--yes"], 0, VIEW_LINES)?;
+        require(&opened, opened.stdout.contains(SENSITIVE), "what the glass protected")?;
+        let query = query_of(&opened)?;
+        self.teller.say(
+            "\nThe privacy officers of both organisations are alerted, and each has a review that is due in five working days. \
+             The nurse herself can close neither.",
+        )?;
+        self.run("Y91001-ig", &["audit", "list", "--query", &query], &[], 0, LOG_LINES)?;
+        let reviews = self.run("Y91001-ig", &["review", "list", "-o", "json"], &[], 0, LOG_LINES)?;
+        let review = review_of(&reviews, &query)?;
+        let closing =
+            ["review", "close", &review, "--justified", "--note", "visit sheet seen, antibiotics depended on it"];
+        self.run("Y91001-ig", &closing, &[], 0, LOG_LINES)?;
+        self.run("R9C-ig", &["review", "list"], &[], 0, LOG_LINES)?;
+        Ok(())
+    }
+
     fn restricted_address(&mut self) -> Result<(), DemoError> {
         self.teller.chapter("An address that must not be found")?;
         self.teller.say("Cara Shah's whereabouts are restricted: every holder leaves them out of what it sends.")?;
@@ -145,10 +178,27 @@ fn query_of(output: &Output) -> Result<String, DemoError> {
     Ok(id.map(str::to_owned).ok_or_else(|| output.unlike("a query id"))?)
 }
 
+/// The id of the review that a query was made under.
+fn review_of(output: &Output, query: &str) -> Result<String, DemoError> {
+    let listed = output.json()?;
+    let is_under = |review: &&serde_json::Value| {
+        let queries = review.get("queries").and_then(|queries| queries.as_array());
+        queries.into_iter().flatten().any(|id| id == query)
+    };
+    let found = listed.as_array().into_iter().flatten().find(is_under).and_then(|review| review.get("id")?.as_str());
+    Ok(found.map(str::to_owned).ok_or_else(|| output.unlike("a review of the query"))?)
+}
+
 fn require(output: &Output, holds: bool, expected: &str) -> Result<(), NetworkError> {
     if holds { Ok(()) } else { Err(output.unlike(expected)) }
 }
 
+/// Who breaks the glass.
+const GLASS_BREAKER: &str = "R9C-rn";
+/// Why, in code and in words.
+const WHY: [&str; 4] = ["--reason", "acute-confusion", "--text", "feverish, cannot say what she was treated for"];
+/// What stands under a sensitive label at Ada's practice.
+const SENSITIVE: &str = "Syphilis";
 const ADA: [&str; 6] = ["view", "9990010013", "--dob", "1938-03-14", "--family", "Okafor"];
 const BEN: [&str; 6] = ["view", "9990133484", "--dob", "1951-07-02", "--family", "Ellis"];
 const CARA: [&str; 6] = ["view", "9990256950", "--dob", "1979-05-23", "--family", "Shah"];

@@ -203,22 +203,21 @@ impl Commands {
         self.run(&["cert", "install", "--node", &text(node), "--enrolment", &text(enrolment)])
     }
 
-    /// `staff request`: a person's key and request.
+    /// `staff request`: a person's keys and request.
     ///
     /// # Errors
     /// As the command does.
     pub fn staff_request(&self, staff: &Staff) -> Result<Output, NetworkError> {
-        self.run(&[
-            "staff",
-            "request",
-            &text(&self.layout.profile(&staff.profile())),
-            "--person",
-            &staff.person(),
-            "--name",
-            &staff.name(),
-            "--passphrase-file",
-            &text(&self.layout.passphrase()),
-        ])
+        let directory = text(&self.layout.profile(&staff.profile()));
+        let (person, name, step_up) = (staff.person(), staff.name(), text(&self.layout.step_up_passphrase()));
+        let passphrase = text(&self.layout.passphrase());
+        let mut arguments = vec!["staff", "request", &directory, "--person", &person, "--name", &name];
+        arguments.extend(["--passphrase-file", &passphrase]);
+        arguments.extend(match staff.step_up {
+            true => vec!["--step-up-passphrase-file", &step_up],
+            false => vec!["--no-step-up"],
+        });
+        self.run(&arguments)
     }
 
     /// `staff issue`: the employer's credential for it.

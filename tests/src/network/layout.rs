@@ -63,6 +63,12 @@ impl Layout {
         self.root.join("passphrase")
     }
 
+    /// The file with the passphrase of every step-up key here: another than the first, as it must be.
+    #[must_use]
+    pub fn step_up_passphrase(&self) -> PathBuf {
+        self.root.join("step-up-passphrase")
+    }
+
     /// What passes from one office to another: requests, enrolments, credentials, manifests.
     #[must_use]
     pub fn post(&self) -> PathBuf {

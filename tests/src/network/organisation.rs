@@ -23,7 +23,7 @@ impl Organisation {
     /// The organisation with this code.
     #[must_use]
     pub fn find(ods: &str) -> Option<&'static Self> {
-        ORGANISATIONS.iter().find(|organisation| organisation.ods == ods)
+        ORGANISATIONS.iter().chain(&FURTHER).find(|organisation| organisation.ods == ods)
     }
 
     /// Whether it holds records of patients.
@@ -133,5 +133,27 @@ pub const ORGANISATIONS: [Organisation; 11] = [
         neighbourhood: None,
         duty_contact: "020 7946 0111",
         staff: &["ra"],
+    },
+];
+
+/// Two more holders for measuring a wider network; not part of the demonstration.
+pub const FURTHER: [Organisation; 2] = [
+    Organisation {
+        ods: "Y91003",
+        name: "Rotherhithe GP practice",
+        kind: "gp-practice",
+        care_setting: "primary-care",
+        neighbourhood: Some("Rotherhithe"),
+        duty_contact: "020 7946 0112",
+        staff: &["gp"],
+    },
+    Organisation {
+        ods: "R9B",
+        name: "Second acute hospital trust",
+        kind: "acute",
+        care_setting: "acute",
+        neighbourhood: None,
+        duty_contact: "020 7946 0113",
+        staff: &["hos"],
     },
 ];

@@ -24,8 +24,9 @@ pub(super) fn establish(
     fs::create_dir_all(layout.post()).map_err(NetworkError::file(layout.post()))?;
     fs::create_dir_all(layout.nodes()).map_err(NetworkError::file(layout.nodes()))?;
     fs::create_dir_all(layout.profiles()).map_err(NetworkError::file(layout.profiles()))?;
-    let passphrase = layout.passphrase();
-    private_file(&passphrase)?.write_all(PASSPHRASE).map_err(NetworkError::file(&passphrase))?;
+    for (file, words) in [(layout.passphrase(), PASSPHRASE), (layout.step_up_passphrase(), STEP_UP_PASSPHRASE)] {
+        private_file(&file)?.write_all(words).map_err(NetworkError::file(&file))?;
+    }
     commands.gov_init(OFFICERS, THRESHOLD)?.expect_status(0)?;
 
     let addresses = init_nodes(commands, layout, organisations)?;
@@ -156,3 +157,5 @@ const STANDARD_EXPIRES: &str = "2099-12-31";
 const WORKERS: usize = 8;
 /// Protects nothing: the keys under it live as long as a test, or on the machine of whoever tries the demonstration.
 const PASSPHRASE: &[u8] = b"a passphrase for synthetic staff only\n";
+/// As little.
+const STEP_UP_PASSPHRASE: &[u8] = b"another one, for break-glass by synthetic staff\n";

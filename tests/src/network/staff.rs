@@ -17,6 +17,8 @@ pub struct Staff {
     pub scope: Option<&'static str>,
     /// Last day of the person's data-security training, `YYYY-MM-DD`.
     pub training_expires: String,
+    /// Whether the person makes a step-up key, which break-glass needs.
+    pub step_up: bool,
 }
 
 impl Staff {
@@ -34,6 +36,7 @@ impl Staff {
             sds_role,
             scope: *scope,
             training_expires: TRAINING_EXPIRES.to_owned(),
+            step_up: BREAK_GLASS.contains(group),
         })
     }
 
@@ -71,6 +74,9 @@ impl Staff {
 
 /// Far enough for every test to run before it.
 const TRAINING_EXPIRES: &str = "2099-12-31";
+
+/// Staff groups that may break glass; the others need no second key.
+const BREAK_GLASS: [&str; 8] = ["GP", "HOS", "PSY", "RN", "MHN", "AHP", "CHN", "PAR"];
 
 /// Ending, staff group, SDS role code, scope.
 const ROLES: [(&str, &str, &str, Option<&str>); 18] = [

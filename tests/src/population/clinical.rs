@@ -169,7 +169,7 @@ impl Record<'_> {
                 "subject": self.subject(),
                 "effectiveDateTime": moment(date, minute),
                 "performer": [{"actor": self.author()}],
-                "dosage": {"text": medicine.dose}
+                "dosage": {"text": medicine.dose, "dose": {"value": medicine.units, "unit": medicine.unit}}
             }),
             date,
         )

@@ -24,6 +24,8 @@ pub struct Person {
     pub registered_practice: &'static str,
     /// What this person is for in the demonstration; empty for most of the crowd.
     pub note: String,
+    /// Stable name of what is hard about this person ([`super::hard::HardPerson::case`]); empty for everybody else.
+    pub case: &'static str,
     pub(super) middle: Option<String>,
     pub(super) address: Address,
     pub(super) telephone: String,
@@ -150,12 +152,24 @@ pub(super) fn somebody(random: &mut Random, index: usize, ages: (i64, i64), as_o
         gender: if female { "female" } else { "male" },
         registered_practice: if index.is_multiple_of(2) { "Y91001" } else { "Y91002" },
         note: String::new(),
+        case: "",
         middle,
         address: Address { first_line, locality: neighbourhood.0.to_owned(), postcode },
         telephone: telephone(index),
         restricted: false,
         deceased: None,
     }
+}
+
+/// Address and telephone of everybody of one family name and birth date: twins, and one person under two numbers, share them.
+pub(super) fn household(family: &str, birth_date: Date) -> (Address, String) {
+    let mut random = Random::new(HOUSEHOLDS, &format!("{family}|{birth_date}"));
+    let (locality, district) = random.pick(NEIGHBOURHOODS, ("Borough", "SE1"));
+    let first_line = format!("{} {}", random.between(150, 298), random.pick(STREETS, "Alder Road"));
+    let unit = random.pick(&["AC", "BK", "HM", "NV"], "AV");
+    let postcode = format!("{district} {}{unit}", random.between(1, 9));
+    let number = usize::try_from(random.between(0, 999)).unwrap_or(0);
+    (Address { first_line, locality: locality.to_owned(), postcode }, telephone(number))
 }
 
 /// A number from the London range that Ofcom keeps for drama (020 7946 0000 to 0999).
@@ -166,6 +180,9 @@ fn telephone(index: usize) -> String {
 fn abbreviate(line: &str) -> String {
     ABBREVIATIONS.iter().fold(line.to_owned(), |line, (word, short)| line.replace(word, short))
 }
+
+/// The same households whatever the population's seed.
+const HOUSEHOLDS: u64 = 0x686f_7573_6568_6f6c;
 
 /// How many different numbers [`nhs_number`] makes.
 pub const NHS_NUMBER_CAPACITY: usize = SLOTS * TURNS;

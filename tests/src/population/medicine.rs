@@ -1,5 +1,7 @@
 //! Medicines as prescribed: dm+d product codes where known, else the SNOMED CT substance; the text always carries product and strength.
 
+pub(super) mod further;
+
 use serde_json::{Value, json};
 
 use super::terminology::{SNOMED, UCUM};
@@ -38,13 +40,14 @@ impl Medicine {
             "doseAndRate": [{"doseQuantity": {"value": self.units, "unit": self.unit, "system": UCUM, "code": format!("{{{}}}", self.unit)}}]
         });
         if let Some(fields) = dosage.as_object_mut() {
-            let (frequency, unit) = match self.every {
-                Every::WhenRequired => (None, "d"),
-                Every::Day(times) => (Some(times), "d"),
-                Every::Week => (Some(1), "wk"),
+            let repeat = match self.every {
+                Every::WhenRequired => None,
+                Every::Day(times) => Some((times, 1, "d")),
+                Every::Week => Some((1, 1, "wk")),
+                Every::Weeks(weeks) => Some((1, weeks, "wk")),
             };
-            if let Some(times) = frequency {
-                let repeat = json!({"frequency": times, "period": 1, "periodUnit": unit});
+            if let Some((times, period, unit)) = repeat {
+                let repeat = json!({"frequency": times, "period": period, "periodUnit": unit});
                 fields.insert("timing".to_owned(), json!({"repeat": repeat}));
             } else {
                 fields.insert("asNeededBoolean".to_owned(), json!(true));
@@ -59,6 +62,7 @@ impl Medicine {
             Every::WhenRequired => days,
             Every::Day(times) => days.saturating_mul(times),
             Every::Week => days / 7,
+            Every::Weeks(weeks) => (days / 7).div_ceil(weeks.max(1)),
         };
         let amount = self.units * f64::from(doses);
         // A trailing zero after the point is a known way to read ten times the amount.
@@ -67,7 +71,7 @@ impl Medicine {
     }
 
     /// The same product at another dose.
-    const fn taken(mut self, dose: &'static str, units: f64, every: Every) -> Self {
+    pub(super) const fn taken(mut self, dose: &'static str, units: f64, every: Every) -> Self {
         self.dose = dose;
         self.units = units;
         self.every = every;
@@ -88,6 +92,8 @@ pub(super) enum Every {
     Day(u32),
     /// Once a week.
     Week,
+    /// Once in this many weeks.
+    Weeks(u32),
 }
 
 /// How it is taken.
@@ -96,6 +102,8 @@ pub(super) enum Route {
     Oral,
     Inhaled,
     Subcutaneous,
+    Sublingual,
+    Intramuscular,
 }
 
 impl Route {
@@ -104,6 +112,8 @@ impl Route {
             Self::Oral => ("26643006", "Oral route"),
             Self::Inhaled => ("447694001", "Respiratory tract route"),
             Self::Subcutaneous => ("34206005", "Subcutaneous route"),
+            Self::Sublingual => ("37839007", "Sublingual route"),
+            Self::Intramuscular => ("78421000", "Intramuscular route"),
         }
     }
 }

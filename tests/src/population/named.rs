@@ -9,18 +9,18 @@ use super::organisation::{ACUTE, MENTAL_HEALTH, PHARMACY, PRACTICE_BOROUGH, PRAC
 use super::random::Random;
 use super::record::Record;
 use super::terminology::{allergy, event, kind, label, measure, problem};
-use super::{CARA_ADDRESS, CARA_LOCALITY, CARA_TELEPHONE, Holding, ada, close};
+use super::{Holding, ada, cara, close};
 
 /// The named patients with their holdings, always in the same order.
 pub(super) fn everyone(seed: u64, as_of: Date) -> Vec<(Person, Vec<Holding>)> {
     let ada = ada_okafor();
     let ben = ben_ellis();
-    let cara = cara_shah();
+    let cara = cara::shah();
     let namesake = namesake();
     let holdings = [
         ada::records(&ada, seed, as_of),
         ben_records(&ben, seed, as_of),
-        cara_records(&cara, seed, as_of),
+        cara::records(&cara, seed, as_of),
         namesake_records(&namesake, seed, as_of),
     ];
     [ada, ben, cara, namesake].into_iter().zip(holdings).collect()
@@ -34,8 +34,9 @@ fn ada_okafor() -> Person {
         given: "Ada".to_owned(),
         gender: "female",
         registered_practice: PRACTICE_BOROUGH.ods,
-        note: "lives at VL901; apixaban on hold at R9A and active at Y91001; canary in R9A discharge summary"
+        note: "lives at VL901; apixaban on hold at R9A and active at Y91001; no known allergy at R9X; canary in R9A discharge summary"
             .to_owned(),
+        case: "",
         middle: Some("Ngozi".to_owned()),
         address: Address {
             first_line: "Room 14, 12 Lavender Quay Road".to_owned(),
@@ -57,6 +58,7 @@ fn ben_ellis() -> Person {
         gender: "male",
         registered_practice: PRACTICE_WALWORTH.ods,
         note: "no known allergy at R9A beside an active one at Y91002; lithium under a PSY label".to_owned(),
+        case: "",
         middle: None,
         address: Address {
             first_line: "Flat 3, 41 Bellfounder Street".to_owned(),
@@ -65,27 +67,6 @@ fn ben_ellis() -> Person {
         },
         telephone: "020 7946 0348".to_owned(),
         restricted: false,
-        deceased: None,
-    }
-}
-
-fn cara_shah() -> Person {
-    Person {
-        nhs_number: "9990256950".to_owned(),
-        birth_date: date(1979, 5, 23),
-        family: "Shah".to_owned(),
-        given: "Cara".to_owned(),
-        gender: "female",
-        registered_practice: PRACTICE_BOROUGH.ods,
-        note: "address-restricted (meta.security R on every copy of the Patient)".to_owned(),
-        middle: Some("Meera".to_owned()),
-        address: Address {
-            first_line: format!("7 {CARA_ADDRESS}"),
-            locality: CARA_LOCALITY.to_owned(),
-            postcode: "SE1 6NM".to_owned(),
-        },
-        telephone: CARA_TELEPHONE.to_owned(),
-        restricted: true,
         deceased: None,
     }
 }
@@ -99,6 +80,7 @@ fn namesake() -> Person {
         gender: "female",
         registered_practice: PRACTICE_WALWORTH.ods,
         note: "same name and birth date as 9990010013, another person".to_owned(),
+        case: "",
         middle: Some("Chidinma".to_owned()),
         address: Address {
             first_line: "88 Hopgarden Terrace".to_owned(),
@@ -213,47 +195,6 @@ fn ben_records(person: &Person, seed: u64, as_of: Date) -> Vec<Holding> {
     close(vec![practice, hospital, mental_health, pharmacy])
 }
 
-fn cara_records(person: &Person, seed: u64, as_of: Date) -> Vec<Holding> {
-    let mut random = Random::new(seed, "cara");
-    let born = person.birth_date;
-
-    let mut practice = Record::open(person, &PRACTICE_BOROUGH, as_of, born);
-    let day = practice.ago(300);
-    let asthma = practice.problem(&problem::ASTHMA, "active", "1990", day);
-    practice.add(asthma);
-    let disclosure =
-        practice.uncoded_problem("Disclosed past abuse; see safety plan", day).labelled(label::DOMESTIC_ABUSE);
-    practice.add(disclosure);
-    let peanut = practice.allergy(&allergy::PEANUT, &allergy::URTICARIA, "severe", "1988", practice.ago(5200));
-    practice.add(peanut);
-    let inhaler = practice.prescription(&medicine::SALBUTAMOL, "active", "community", practice.ago(40));
-    practice.add(inhaler);
-    let visit = practice
-        .encounter("AMB", &event::CONSULTATION, "Asthma review", practice.ago(40), Some(practice.ago(40)))
-        .with("location", json!([{"location": {"display": format!("Branch surgery, {CARA_LOCALITY}")}}]));
-    practice.add(visit);
-    let letter = practice.document(
-        &kind::LETTER,
-        "Letter to the patient",
-        &format!(
-            "7 {CARA_ADDRESS}, {CARA_LOCALITY}, London SE1 6NM. Telephone {CARA_TELEPHONE}. Please book your asthma review."
-        ),
-        practice.ago(70),
-    );
-    practice.add(letter);
-    practice.add_report(&mut random, &measure::BLOOD_COUNT, BLOODS, practice.ago(70));
-
-    let mut hospital = Record::open(person, &ACUTE, as_of, born);
-    let visit =
-        hospital.encounter("EMER", &event::EMERGENCY_ADMISSION, "Wheeze", hospital.ago(120), Some(hospital.ago(120)));
-    hospital.add(visit);
-    hospital.add_imaging(&measure::CHEST_RADIOGRAPH, "CR", "Normal appearances.", hospital.ago(120));
-    let peanut = hospital.allergy(&allergy::PEANUT, &allergy::URTICARIA, "moderate", "1988", hospital.ago(120));
-    hospital.add(peanut);
-
-    close(vec![practice, hospital])
-}
-
 fn namesake_records(person: &Person, seed: u64, as_of: Date) -> Vec<Holding> {
     let mut random = Random::new(seed, "namesake");
     let born = person.birth_date;
@@ -298,4 +239,5 @@ fn namesake_records(person: &Person, seed: u64, as_of: Date) -> Vec<Holding> {
 const RENAL: &[measure::Measure] =
     &[measure::SODIUM, measure::POTASSIUM, measure::UREA, measure::CREATININE, measure::EGFR];
 
-const BLOODS: &[measure::Measure] = &[measure::HAEMOGLOBIN, measure::WHITE_CELLS, measure::C_REACTIVE_PROTEIN];
+pub(super) const BLOODS: &[measure::Measure] =
+    &[measure::HAEMOGLOBIN, measure::WHITE_CELLS, measure::C_REACTIVE_PROTEIN];

@@ -20,11 +20,16 @@ pub(super) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Opens the record with this organisation's own copy of the Patient, born on the right day.
+    pub(super) fn of(person: &'a Person, organisation: &'static Organisation, as_of: Date) -> Self {
+        Self::open(person, organisation, as_of, person.birth_date)
+    }
+
     /// Opens the record with this organisation's own copy of the Patient. `birth_date` differs from the person's only where a copy is
     /// deliberately wrong.
     pub(super) fn open(person: &'a Person, organisation: &'static Organisation, as_of: Date, birth_date: Date) -> Self {
         let mut record = Self { person, organisation, as_of, patient: String::new(), entries: Vec::new() };
-        let patient = record.patient(birth_date);
+        let patient = record.patient(birth_date, "");
         record.patient = record.add(patient);
         record
     }
@@ -94,6 +99,33 @@ impl<'a> Record<'a> {
         reference
     }
 
+    /// Sets one element of the Patient that new entries are about, replacing it if it is there.
+    pub(super) fn amend_patient(&mut self, element: &str, value: Value) {
+        if let Some(fields) = self.patient_fields() {
+            fields.insert(element.to_owned(), value);
+        }
+    }
+
+    /// Adds a code of a system to the Patient's `meta.tag`.
+    pub(super) fn tag_patient(&mut self, system: &str, code: &str) {
+        let meta = self.patient_fields().and_then(|fields| fields.get_mut("meta")).and_then(Value::as_object_mut);
+        if let Some(meta) = meta {
+            meta.insert("tag".to_owned(), json!([{"system": system, "code": code}]));
+        }
+    }
+
+    /// Opens a second registration of the same person here, with an id and a local number of its own; what is added from now on is filed under it.
+    pub(super) fn register_again(&mut self, birth_date: Date) {
+        let patient = self.patient(birth_date, "|again");
+        self.patient = self.add(patient);
+    }
+
+    fn patient_fields(&mut self) -> Option<&mut Map<String, Value>> {
+        let url = self.patient.as_str();
+        let entry = self.entries.iter_mut().find(|entry| entry.get("fullUrl").and_then(Value::as_str) == Some(url))?;
+        entry.get_mut("resource")?.as_object_mut()
+    }
+
     /// The identifier (system and value) of the entry with this `urn:uuid`, for copies held elsewhere.
     pub(super) fn identifier(&self, reference: &str) -> Option<(String, String)> {
         let entry =
@@ -146,10 +178,11 @@ impl<'a> Record<'a> {
         ["R9X", "FZ901"].contains(&self.organisation.ods)
     }
 
-    fn patient(&self, birth_date: Date) -> Entry {
+    /// The Patient; `registration` tells a second one's local number from the first's.
+    fn patient(&self, birth_date: Date, registration: &str) -> Entry {
         let person = self.person;
         let style = self.organisation.style;
-        let local = stable_uuid(&format!("{}|{}", self.organisation.ods, person.nhs_number));
+        let local = stable_uuid(&format!("{}|{}{registration}", self.organisation.ods, person.nhs_number));
         let mut resource = json!({
             "resourceType": "Patient",
             "identifier": [

@@ -31,6 +31,14 @@ pub(super) const CONFIDENTIALITY: &str = "http://terminology.hl7.org/CodeSystem/
 pub(super) const EPISODE_KIND: &str = "https://careweave.example/fhir/CodeSystem/episode-kind";
 pub(super) const SOCIAL_CARE: &str = "https://careweave.example/fhir/CodeSystem/social-care";
 pub(super) const FLAG_CATEGORY: &str = "https://careweave.example/fhir/CodeSystem/flag-category";
+/// Marks a Patient whose number was `invalidated`.
+pub(super) const NUMBER_STATUS: &str = "https://careweave.example/fhir/CodeSystem/nhs-number-status";
+/// Marks a Patient whose numbers must never be linked: `adoption`, `gender-recognition`.
+pub(super) const NUMBER_CHANGE: &str = "https://careweave.example/fhir/CodeSystem/number-change";
+/// What a patient, a confidence or a law closes.
+pub(super) const SEAL: &str = "https://careweave.example/fhir/CodeSystem/seal";
+/// Marks a Consent that objects even in an emergency.
+pub(super) const OBJECTION: &str = "https://careweave.example/fhir/CodeSystem/objection";
 
 const fn snomed(code: &'static str, display: &'static str) -> Concept {
     Concept { system: SNOMED, code, display }
@@ -42,7 +50,7 @@ const fn loinc(code: &'static str, display: &'static str) -> Concept {
 
 /// Security labels (`meta.security`).
 pub(super) mod label {
-    use super::{ACT_CODE, CONFIDENTIALITY, Concept};
+    use super::{ACT_CODE, CONFIDENTIALITY, Concept, SEAL};
 
     const fn sensitivity(code: &'static str, display: &'static str) -> Concept {
         Concept { system: ACT_CODE, code, display }
@@ -52,11 +60,24 @@ pub(super) mod label {
         Concept { system: CONFIDENTIALITY, code, display }
     }
 
+    const fn seal(code: &'static str, display: &'static str) -> Concept {
+        Concept { system: SEAL, code, display }
+    }
+
     pub(crate) const MENTAL_HEALTH: Concept = sensitivity("PSY", "psychiatry disorder information sensitivity");
     pub(crate) const SEXUALLY_TRANSMITTED: Concept =
         sensitivity("STD", "sexually transmitted disease information sensitivity");
     pub(crate) const DOMESTIC_ABUSE: Concept =
         sensitivity("SDV", "sexual assault, abuse, or domestic violence information sensitivity");
+    pub(crate) const HIV: Concept = sensitivity("HIV", "HIV/AIDS information sensitivity");
+    pub(crate) const SEXUALITY: Concept =
+        sensitivity("SEX", "sexuality and reproductive health information sensitivity");
+    pub(crate) const SEALED: Concept = seal("patient", "sealed by the patient");
+    pub(crate) const SEALED_IN_EMERGENCY: Concept =
+        seal("even-in-emergency", "sealed by the patient even in an emergency");
+    pub(crate) const LEGAL: Concept = seal("legal", "withheld by law");
+    pub(crate) const INFORMANT: Concept = seal("informant", "told in confidence by somebody else");
+    pub(crate) const COMPETENT_MINOR: Concept = seal("competent-minor", "told in confidence by a competent minor");
     pub(crate) const RESTRICTED: Concept = confidentiality("R", "restricted");
     pub(crate) const VERY_RESTRICTED: Concept = confidentiality("V", "very restricted");
 }
@@ -100,6 +121,10 @@ pub(super) mod problem {
     pub(crate) const OTITIS_MEDIA: Concept = snomed("65363002", "Otitis media");
     pub(crate) const ANKLE_SPRAIN: Concept = snomed("44465007", "Sprain of ankle");
     pub(crate) const GOUT: Concept = snomed("90560007", "Gout");
+    pub(crate) const CONTRACEPTION: Concept = snomed("13197004", "Contraception");
+    pub(crate) const HIV_INFECTION: Concept = snomed("86406008", "Human immunodeficiency virus infection");
+    /// Taken out of use as a duplicate of another concept.
+    pub(crate) const RETIRED: Concept = snomed("367416001", "Angina");
 }
 
 /// Allergies and their manifestations.

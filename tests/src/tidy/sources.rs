@@ -107,7 +107,9 @@ fn is_pure(path: &str) -> bool {
 
 fn asynchronous(path: &str, text: &str) -> Vec<String> {
     lines_with(path, text, |line| {
-        ["tokio::", "async fn", "async move", ".await", "libp2p::", "rocksdb::"].iter().any(|word| line.contains(word))
+        let waits =
+            line.split(".await").skip(1).any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'));
+        waits || ["tokio::", "async fn", "async move", "libp2p::", "rocksdb::"].iter().any(|word| line.contains(word))
     })
 }
 

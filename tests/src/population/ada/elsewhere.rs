@@ -87,6 +87,8 @@ pub(super) fn ambulance<'a>(person: &'a Person, random: &mut Random, as_of: Date
     let date = record.ago(28);
     let journey = record.encounter("EMER", &event::EMERGENCY_ADMISSION, "Breathless at rest, pale", date, Some(date));
     record.add(journey);
+    // Asked of somebody short of breath; the practice and the hospital know better.
+    record.add(record.no_known_allergy(date));
     record.add_observation_round(random, date, 575);
     record.add_observation_round(random, date, 590);
     let handover = record.document(
