@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup components demo demo-stop test check bench fmt doc
+.PHONY: help setup components demo demo-stop pictures test check bench fmt doc
 
 # Outside the tree, so that removing the clone or the demonstration keeps twelve minutes of RocksDB compilation.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/careweave/target
@@ -17,6 +17,7 @@ help:
 	@printf '%s\n' \
 	  'make demo       install what is missing, build, start a network of eleven nodes on this machine, load it, run its story' \
 	  'make demo-stop  end that network' \
+	  'make pictures   pictures of the printable view, in pictures/; the network of the demonstration must run' \
 	  'make test       every check: form, lints, documentation, tests' \
 	  'make check      the quick ones: form, lints, unit tests' \
 	  'make bench      measure (release build)' \
@@ -33,6 +34,7 @@ setup:
 	  case $$package in \
 	    libclang-dev) dpkg -s libclang-dev >/dev/null 2>&1 || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
 	      || ldconfig -p 2>/dev/null | grep 'libclang[-0-9.]*so' >/dev/null || missing="$$missing $$package" ;; \
+	    pdftoppm) command -v pdftoppm >/dev/null || missing="$$missing poppler-utils" ;; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package" ;; \
 	  esac; \
 	done; \
@@ -68,6 +70,11 @@ demo: setup
 demo-stop:
 	@if [ -x "$$CARGO_TARGET_DIR/debug/careweave-demo" ]; then "$$CARGO_TARGET_DIR/debug/careweave-demo" stop; \
 	else echo 'demo-stop: the demonstration was never built here, so nothing runs'; fi
+
+# For the eye, not for `make test`: chromium is large.
+pictures: PACKAGES := chromium pdftoppm python3
+pictures: setup
+	tests/pictures.sh pictures
 
 # Cheap checks first; the tests last, so that their summary is what stands at the end. One process per test binary, so not
 # nextest: the behaviour tests that only read share one running network.
