@@ -64,6 +64,8 @@ pub struct SourceRecords {
     pub feed_interval: Option<Duration>,
     /// Medicines that it hides by its guardian's signed exception.
     pub medicines_not_shown: u32,
+    /// Records that it left out because of the dates asked for.
+    pub outside_period: u32,
     /// Duty telephone from its advert.
     pub duty_contact: Option<String>,
     /// Its records.
@@ -164,6 +166,7 @@ pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     let codes: Vec<&str> = sources.iter().map(|source| source.ods.as_str()).collect();
     let merged = merge::merge(entries, &codes);
     counts.entered_in_error = merged.in_error;
+    counts.outside_period = sources.iter().map(|source| source.outside_period).fold(0, u32::saturating_add);
     let mut entries = merged.entries;
     for entry in &entries {
         counts.uncoded_not_shown += u32::from(entry.uncoded);
@@ -204,6 +207,7 @@ pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     let finished = sources.iter().all(|source| source.outcome.is_some());
     told.of_request(request);
     told.of_lines(&lines, finished, all_replied, request);
+    told.of_cut_answers(sources, restricted);
     told.of_hidden_medicines(sources, restricted);
     told.of_patient(&patient);
     told.of_counts(&counts, request, &categories);

@@ -301,8 +301,11 @@ fn kind(value: &Value) -> String {
     value["resourceType"].as_str().unwrap_or_default().to_owned()
 }
 
+/// Makes a value of a type.
+type Substitute = fn() -> Value;
+
 /// Choices of which one must be there and the generated type wants this one. fhirkit sees to it that there is one.
-const CHOSEN: &[(&str, &str, fn() -> Value)] = &[
+const CHOSEN: &[(&str, &str, Substitute)] = &[
     ("Immunization", "occurrenceString", || json!("x")),
     ("Immunization", "occurrenceDateTime", || json!("2026")),
     ("MedicationAdministration", "effectiveDateTime", || json!("2026")),

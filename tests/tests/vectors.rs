@@ -134,6 +134,7 @@ fn every_signed_type_has_the_bytes_it_has_always_had() {
         data_to: Some(NOW),
         feed_interval: Some(86_400),
         medicines_not_shown: 1,
+        outside_period: 2,
         manifest_version: 4,
         beacon_age: Some(12),
         policy: digest,

@@ -1,8 +1,8 @@
 //! A view as an HL7 FHIR R4 `Bundle` of type `collection`: the records byte for byte as their holders released them, with an
 //! `OperationOutcome` that says what the view is made from, and a `Provenance` for each source that gave something.
 //!
-//! [`address`] (where each entry stands, so that references resolve within their own source) · [`outcome`] (completeness) ·
-//! [`provenance`] (who gave what to whom). What is *not* here: merging and its rows; conflicts point at the records they are about.
+//! `address` (where each entry stands, so that references resolve within their own source) · `outcome` (completeness) ·
+//! `provenance` (who gave what to whom). What is *not* here: merging and its rows; conflicts point at the records they are about.
 
 mod address;
 mod outcome;

@@ -44,6 +44,8 @@ pub struct Verdict {
     pub open: Vec<Category>,
     /// Medicines that the guardian's exception hides from the asker.
     pub medicines_not_shown: u32,
+    /// Open records left out because of the dates asked for.
+    pub outside_period: u32,
     /// Salt of the commitment to the true cause.
     pub salt: Salt,
     cause: String,
@@ -72,6 +74,7 @@ impl Verdict {
             data_to: judged.data_to,
             open: if given { judged.open.clone() } else { Vec::new() },
             medicines_not_shown: if given { judged.medicines_not_shown } else { 0 },
+            outside_period: if given { judged.outside_period } else { 0 },
             salt: crate::audit::fresh_salt()?,
             cause: judged.cause_name().unwrap_or_default(),
             padded: false,
@@ -93,6 +96,7 @@ impl Verdict {
             data_to: None,
             open: Vec::new(),
             medicines_not_shown: 0,
+            outside_period: 0,
             salt: crate::audit::fresh_salt()?,
             padded: false,
         })
@@ -189,6 +193,7 @@ fn build(
             .feed_interval
             .map(|interval| u32::try_from(interval.as_secs()).unwrap_or(u32::MAX)),
         medicines_not_shown: verdict.medicines_not_shown,
+        outside_period: verdict.outside_period,
         manifest_version,
         beacon_age,
         policy: services.policy.digest(),

@@ -87,6 +87,8 @@ pub struct Judged {
     pub data_to: Option<Timestamp>,
     /// Medicines that the guardian's signed exception hides from this asker.
     pub medicines_not_shown: u32,
+    /// Open records left out because of the dates asked for.
+    pub outside_period: u32,
     /// How the patient stands, where one was found: objection, death, restricted whereabouts.
     pub standing: Option<Standing>,
     patient_key: Option<SealingKey>,
@@ -149,7 +151,7 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
     };
     for indexed in records::headers(&services.database, &patient)? {
         let header = &indexed.header;
-        if !asked_for(question, header) {
+        if !question.query.wants(header.category) {
             continue;
         }
         let sent = header.sent_to.contains(&asker.ods);
@@ -162,6 +164,10 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
             continue;
         };
         let Some(hash) = header.form(form) else { continue };
+        if !in_period(question, header) {
+            judged.outside_period = judged.outside_period.saturating_add(1);
+            continue;
+        }
         if header.category == Category::Medications && hidden.contains(&indexed.place) {
             judged.medicines_not_shown = judged.medicines_not_shown.saturating_add(1);
             continue;
@@ -219,11 +225,9 @@ fn open(services: &Services, asker: &Asker, situation: &Situation, query: &Query
     Category::ALL.iter().copied().filter(|c| query.wants(*c)).filter(opened).collect()
 }
 
-fn asked_for(question: &Question<'_>, header: &Header) -> bool {
-    let query = question.query;
-    let in_period =
-        Category::SAFETY.contains(&header.category) || header.overlaps(query.period.since, query.period.until);
-    query.wants(header.category) && in_period
+fn in_period(question: &Question<'_>, header: &Header) -> bool {
+    let period = &question.query.period;
+    Category::SAFETY.contains(&header.category) || header.overlaps(period.since, period.until)
 }
 
 /// The stored form for what was decided; whereabouts of a restricted patient leave in no form.
@@ -252,6 +256,7 @@ impl Judged {
             alert: false,
             data_to,
             medicines_not_shown: 0,
+            outside_period: 0,
             standing: None,
             patient_key: None,
         }

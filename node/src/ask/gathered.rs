@@ -18,6 +18,7 @@ use crate::answer::judge::Judged;
 use crate::audit::Append;
 use crate::delivery;
 use crate::services::Services;
+use crate::view::whereabouts::Release;
 use crate::view::{self, OwnIdentity, SourceRecord, SourceRecords};
 
 /// What the own node knows about the question that its records do not say.
@@ -95,6 +96,7 @@ impl Gathered {
                 data_to,
                 feed_interval: services.config.feed_interval.filter(|_| is_own),
                 medicines_not_shown: if is_own { judged.medicines_not_shown } else { 0 },
+                outside_period: if is_own { judged.outside_period } else { 0 },
                 duty_contact: member.duty_contact.clone(),
                 records,
             });
@@ -135,6 +137,7 @@ impl Gathered {
                 source.open.clone_from(&said.open);
                 source.feed_interval = said.feed_interval.map(|seconds| Duration::from_secs(u64::from(seconds)));
                 source.medicines_not_shown = said.medicines_not_shown;
+                source.outside_period = said.outside_period;
                 source.records = answer
                     .records
                     .into_iter()
@@ -178,7 +181,7 @@ impl Gathered {
     }
 
     /// The records of the view as their holders released them, in parts of about [`PART_BYTES`]; what is about somebody else, or is
-    /// never part of a view, is left out.
+    /// never part of a view, is left out. Where whereabouts are restricted, nothing in them tells either.
     pub(super) async fn resources(
         self,
         question: &Arc<Own>,
@@ -189,6 +192,7 @@ impl Gathered {
             let asked = &question.query.get().patient;
             let mut parts = vec![Vec::new()];
             let mut bytes = 0;
+            let release = restricted.then(|| Release::new(&self.sources));
             for (origin, source) in (0..).zip(&self.sources) {
                 let name = view::completeness::named(source, restricted);
                 for record in &source.records {
@@ -200,18 +204,22 @@ impl Gathered {
                     if !shown || view::about_asked_patient(&record.body, asked).is_err() {
                         continue;
                     }
-                    bytes += record.body.len();
+                    let (form, body) = match &release {
+                        Some(release) => (record.form.stripped(), release.of(&record.body)),
+                        None => (record.form, record.body.clone()),
+                    };
+                    bytes += body.len();
                     if bytes > PART_BYTES {
                         parts.push(Vec::new());
-                        bytes = record.body.len();
+                        bytes = body.len();
                     }
                     let resource = SourceResource {
                         source: name.clone(),
                         origin,
                         category: record.category,
-                        form: record.form,
+                        form,
                         taken_in: record.taken_in,
-                        body: ByteBuf::from(record.body.clone()),
+                        body: ByteBuf::from(body),
                     };
                     if let Some(part) = parts.last_mut() {
                         part.push(resource);

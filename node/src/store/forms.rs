@@ -78,6 +78,22 @@ pub(super) fn stripped(
     Ok(made)
 }
 
+/// Every text of a Patient or RelatedPerson that says where somebody is; none of other resources.
+#[must_use]
+pub fn whereabouts(resource: &Value) -> Vec<String> {
+    match text(resource, "resourceType") {
+        Some("Patient" | "RelatedPerson") => super::import::whereabouts(resource),
+        _ => Vec::new(),
+    }
+}
+
+/// A record as the store would make it for an address-restricted patient whose address and telephone numbers are `known`: for what
+/// comes from a holder that does not know of the restriction.
+#[must_use]
+pub fn without_whereabouts(resource: &Value, known: &[String]) -> Value {
+    complete(strip(resource, &Whereabouts::new(known.iter().map(String::as_str))), resource)
+}
+
 fn needs_essential(class: &Class) -> bool {
     class.category.outranks_labels() && !class.labels.is_empty()
 }

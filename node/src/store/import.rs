@@ -31,6 +31,7 @@ use careweave_protocol::id::OdsCode;
 use careweave_protocol::time::Timestamp;
 use serde_json::Value;
 
+pub(super) use self::demographics::whereabouts;
 use self::filing::Filing;
 use self::reason::{Failure, Outcome, Reason};
 use self::scope::{Position, Scope};

@@ -67,7 +67,8 @@ fn parts(kind: &str, name: &str, fields: &mut Map<String, Value>) {
     }
     let parts = fields.get_mut(name).and_then(Value::as_array_mut);
     for part in parts.into_iter().flatten().filter_map(Value::as_object_mut) {
-        if !part.contains_key("actor") && !(kind == "Appointment" && part.contains_key("type")) {
+        let typed = kind == "Appointment" && part.contains_key("type");
+        if !typed && !part.contains_key("actor") {
             part.insert("actor".to_owned(), masked());
         }
     }

@@ -21,7 +21,11 @@ const SHORTEST: usize = 5;
 impl Whereabouts {
     /// From address lines, postcodes and telephone numbers as they were received.
     pub(super) fn new<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { folded: texts.into_iter().map(fold).filter(|t| t.chars().count() >= SHORTEST).collect() }
+        let told = texts.into_iter().flat_map(|text| std::iter::once(text.to_owned()).chain(parts(text)));
+        let mut folded: Vec<String> = told.map(|text| fold(&text)).filter(|t| t.chars().count() >= SHORTEST).collect();
+        folded.sort();
+        folded.dedup();
+        Self { folded }
     }
 
     fn given_away_by(&self, words: &str) -> bool {
@@ -31,6 +35,24 @@ impl Whereabouts {
         let folded = fold(words);
         self.folded.iter().any(|text| folded.contains(text))
     }
+}
+
+/// What of an address on one line tells by itself: each part between commas, without its house number too, and the postcode. A part
+/// of one word without a digit (`London`) is not told apart from the language.
+fn parts(text: &str) -> Vec<String> {
+    let digits = |word: &&str| word.bytes().any(|b| b.is_ascii_digit());
+    let postcode = |pair: &&[&str]| match pair {
+        [out, inward] => (2..=4).contains(&out.len()) && inward.len() == 3 && digits(out) && digits(inward),
+        _ => false,
+    };
+    let mut found = Vec::new();
+    for part in text.split([',', ';', '\n']) {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        let street: Vec<&str> = words.iter().copied().filter(|word| !digits(word)).collect();
+        found.extend(words.windows(2).filter(postcode).map(|pair| pair.join(" ")));
+        found.extend([words, street].iter().filter(|words| words.len() > 1).map(|words| words.join(" ")));
+    }
+    found
 }
 
 /// Letters and digits only, in lower case, so that spacing and commas do not hide an address.
@@ -277,6 +299,23 @@ mod tests {
             let left = strip(&resource, &known).to_string();
             assert!(!left.contains("GIVEAWAY") && !left.to_lowercase().contains("larch"), "{left}");
             assert!(left.contains(kept), "{left}");
+        }
+    }
+
+    #[test]
+    fn part_of_an_address_on_one_line_gives_it_away_and_the_name_of_a_city_does_not() {
+        let known = Whereabouts::new(["7 Larch Mews, Elder Basin, London SE1 6NM", "07700 900417"]);
+        for telling in [
+            "Taxi from 7 Larch Mews and back",
+            "the side door of larch mews",
+            "Elder Basin",
+            "se16nm",
+            "ring 07700900417",
+        ] {
+            assert!(known.given_away_by(telling), "{telling}");
+        }
+        for plain in ["Born in London", "Larch", "7 tablets", "SE1"] {
+            assert!(!known.given_away_by(plain), "{plain}");
         }
     }
 }

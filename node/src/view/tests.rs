@@ -53,6 +53,7 @@ fn source(ods: &str, outcome: Option<SourceOutcome>, records: Vec<SourceRecord>)
         data_to: Some(Timestamp(0)),
         feed_interval: None,
         medicines_not_shown: 0,
+        outside_period: 0,
         duty_contact: Some(format!("ring {ods}")),
         records,
     }

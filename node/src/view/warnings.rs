@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use careweave_protocol::desk::view::{Counts, Notice, PatientHeader, Row, Source, SourceView, shown_in};
 use careweave_protocol::desk::warning::Warning;
-use careweave_protocol::query::{Patient, Purpose};
+use careweave_protocol::query::{Patient, Purpose, SourceOutcome};
 use careweave_protocol::record::Category;
 
 use super::completeness::named;
@@ -135,12 +135,19 @@ impl Warnings {
                     let reason = line.reason.as_deref().unwrap_or("no reason given");
                     self.add(Warning::NothingShareable, &format!("{name} (refused: {reason})"));
                 }
-                "answered-partial" => self.add(Warning::AnswerCut, &name),
                 _ => {}
             }
             if matches!(line.outcome.as_str(), "answered" | "answered-partial") && line.data_to.is_none() {
                 self.add(Warning::CurrencyUnknown, &name);
             }
+        }
+    }
+
+    /// Answers that ended at the asker's budget. Asked of the sources, not of their lines: the one line for a restricted
+    /// patient's local sources is partial as soon as one of them is silent.
+    pub fn of_cut_answers(&mut self, sources: &[SourceRecords], restricted: bool) {
+        for source in sources.iter().filter(|source| source.outcome == Some(SourceOutcome::AnsweredPartial)) {
+            self.add(Warning::AnswerCut, &named(source, restricted).to_string());
         }
     }
 

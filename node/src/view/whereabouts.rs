@@ -1,11 +1,15 @@
 //! A patient whose whereabouts are restricted (rule 3): nothing in a view names a local organisation, a place or an address.
 //! Holders send stripped forms; this is for what comes from holders that do not know of the restriction, and for the own record.
 
+mod release;
+
 use careweave_protocol::desk::view::WITHHELD as WITHHELD_SOURCE;
 
 use super::SourceRecords;
 use super::completeness::named;
 use super::row::Entry;
+
+pub use release::Release;
 
 /// Takes out of every entry, before entries are compared, what would tell where the person is: the names, codes and telephone
 /// numbers of local organisations, the addresses any source holds, and what local organisations say about places.

@@ -77,6 +77,8 @@ pub struct AnswerHeader {
     pub feed_interval: Option<u32>,
     /// Medicines held and open to this asker by policy, but hidden by a signed exception of the holder's Caldicott guardian.
     pub medicines_not_shown: u32,
+    /// Records open to this asker that were left out because of the dates asked for.
+    pub outside_period: u32,
     /// Manifest version the decision was made under.
     pub manifest_version: u64,
     /// Age of that manifest's newest beacon in seconds, when one was seen.

@@ -36,6 +36,8 @@ fn of_three_thousand_entries_none_is_lost_and_the_oldest_allergy_heads_the_view(
             "{category}"
         );
     }
+    super::warned(&recent, "CW-H028");
+    assert!(recent["counts"]["outside_period"].as_u64().unwrap() > 1_000, "{:#}", recent["counts"]);
 
     let table = printed("Y91001-gp", who, "table").stdout;
     let page = printed("Y91001-gp", who, "html").stdout;

@@ -35,7 +35,7 @@ fn the_settlement_sees_what_was_sent_with_the_referral_and_nothing_else() {
         .iter()
         .filter(|cell| cell["category"] == "allergies" && cell["access"] == "full")
         .collect();
-    assert!(sent.len() == 1, "{:#}", decided["cells"]);
+    assert!(sent.len() == 1 && sent[0]["sent"] == true, "{:#}", decided["cells"]);
     let outputs = [("json", seen.to_string())];
     nowhere(&outputs, &["Latex", "Heart failure", "Weigh daily"]);
     silent(&seen, "R9A", "only-what-was-sent");

@@ -137,7 +137,7 @@ impl Opened {
             object.insert("at".into(), json!(entry.at.rfc3339()));
             let cells = entry.cells.iter().map(|cell| {
                 let labels: Vec<String> = cell.labels.iter().map(|label| format!("{label:?}").to_lowercase()).collect();
-                json!({ "category": cell.category, "labels": labels, "access": cell.access })
+                json!({ "category": cell.category, "labels": labels, "sent": cell.sent, "access": cell.access })
             });
             object.insert("cells".into(), cells.collect());
         }

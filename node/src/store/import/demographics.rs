@@ -77,10 +77,12 @@ pub(super) fn current_families(patient: &Value) -> Vec<String> {
 }
 
 /// Every text of a Patient that says where they are.
-pub(super) fn whereabouts(patient: &Value) -> Vec<String> {
+pub(in crate::store) fn whereabouts(patient: &Value) -> Vec<String> {
     let addresses = items(patient, "address").flat_map(|a| {
         let lines = items(a, "line").filter_map(Value::as_str);
-        lines.chain(["text", "postalCode"].into_iter().filter_map(|name| text(a, name)))
+        // A district of one word is not told apart from the language.
+        let district = text(a, "district").filter(|district| district.contains(' '));
+        lines.chain(["text", "postalCode"].into_iter().filter_map(|name| text(a, name))).chain(district)
     });
     let telecom = items(patient, "telecom").filter_map(|t| text(t, "value"));
     addresses.chain(telecom).map(str::to_owned).collect()

@@ -15,6 +15,7 @@ fn source(ods: &str, outcome: Option<SourceOutcome>, open: &[Category]) -> Sourc
         data_to: None,
         feed_interval: None,
         medicines_not_shown: 0,
+        outside_period: 0,
         duty_contact: Some("020 7946 0000".to_owned()),
         records: Vec::new(),
     }

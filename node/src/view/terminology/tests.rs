@@ -107,3 +107,52 @@ fn short_names_are_whole_words() {
     assert!(mentions("osteoporosis of hip", "osteoporo"));
     assert!(!mentions("unaf", "af"));
 }
+
+#[test]
+fn every_concept_agrees_with_its_own_name() {
+    for (code, display) in [
+        ("84114007", "Heart failure"),
+        ("49436004", "Atrial fibrillation"),
+        ("709044004", "Chronic kidney disease"),
+        ("38341003", "Hypertensive disorder"),
+        ("44054006", "Type 2 diabetes mellitus"),
+        ("46635009", "Diabetes mellitus type 1"),
+        ("52448006", "Dementia"),
+        ("26929004", "Alzheimer's disease"),
+        ("13645005", "Chronic obstructive pulmonary disease"),
+        ("195951007", "Acute exacerbation of chronic obstructive airways disease"),
+        ("195967001", "Asthma"),
+        ("53741008", "Coronary arteriosclerosis"),
+        ("230690007", "Cerebrovascular accident"),
+        ("35489007", "Depressive disorder"),
+        ("84757009", "Epilepsy"),
+        ("64859006", "Osteoporosis"),
+        ("69896004", "Rheumatoid arthritis"),
+        ("58214004", "Schizophrenia"),
+        ("13746004", "Bipolar disorder"),
+        ("396275006", "Osteoarthritis"),
+        ("197480006", "Anxiety disorder"),
+        ("40930008", "Hypothyroidism"),
+        ("34486009", "Hyperthyroidism"),
+        ("233604007", "Pneumonia"),
+        ("68566005", "Urinary tract infection"),
+        ("14669001", "Acute kidney injury"),
+        ("5913000", "Fracture of neck of femur"),
+        ("76272004", "Syphilis"),
+        ("43116000", "Eczema"),
+        ("37796009", "Migraine"),
+        ("65363002", "Otitis media"),
+        ("44465007", "Sprain of ankle"),
+        ("90560007", "Gout"),
+        ("91936005", "Allergy to penicillin"),
+        ("91939003", "Allergy to sulfonamide"),
+        ("300916003", "Latex allergy"),
+        ("91935009", "Allergy to peanut"),
+        ("293586001", "Allergy to aspirin"),
+        ("716186003", "No known allergy"),
+    ] {
+        assert!(concept_of(Said::Code(code), None).is_some(), "{code}");
+        assert_eq!(said(Category::Problems, &[(code, Some(display))], display), None, "{display}");
+        assert_eq!(said(Category::Problems, &[(code, None)], &display.to_uppercase()), None, "{display}");
+    }
+}

@@ -125,6 +125,11 @@ fn a_silent_or_refusing_local_source_is_not_named_either() {
         hides(&restricted(&[silent, answered("R9A", vec![])]));
     }
     hides(&restricted(&[SourceRecords { outcome: None, ..home(vec![]) }]));
+    // One that answered beside one that did not is one line that replied in part; no answer was cut.
+    let late = SourceRecords { local: true, ..source("FZ901", Some(SourceOutcome::Timeout), vec![]) };
+    let view = restricted(&[home(vec![]), late]);
+    assert_eq!(view.sources[0].outcome, "answered-partial");
+    assert!(!warned(&view, Warning::AnswerCut));
 }
 
 #[test]

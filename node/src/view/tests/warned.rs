@@ -334,26 +334,3 @@ fn long_source(place: usize, count: usize) -> SourceRecords {
     });
     answered(ods, records.collect())
 }
-
-#[test]
-fn zz_time() {
-    for count in [250usize, 300] {
-        let sources: Vec<SourceRecords> = (0..10).map(|place| long_source(place, count)).collect();
-        let bytes: usize = sources.iter().flat_map(|s| &s.records).map(|r| r.body.len()).sum();
-        let mut best = u128::MAX;
-        let mut parse = u128::MAX;
-        for _ in 0..20 {
-            let begun = std::time::Instant::now();
-            let view = view(&sources);
-            best = best.min(begun.elapsed().as_micros());
-            assert!(view.finished);
-            let begun = std::time::Instant::now();
-            for r in sources.iter().flat_map(|s| &s.records) {
-                let v: Value = serde_json::from_slice(&r.body).unwrap();
-                assert!(v.is_object());
-            }
-            parse = parse.min(begun.elapsed().as_micros());
-        }
-        eprintln!("{} records {bytes} bytes: {best} us, parse {parse} us", count * 10);
-    }
-}

@@ -1,5 +1,3 @@
-use careweave_protocol::query::SourceOutcome;
-
 use super::*;
 
 #[test]
@@ -45,6 +43,7 @@ fn whom_to_ring_is_said_unless_it_would_tell_where_somebody_is() {
         data_to: None,
         feed_interval: None,
         medicines_not_shown: 0,
+        outside_period: 0,
         duty_contact: contact.map(str::to_owned),
         records: Vec::new(),
     };
