@@ -316,7 +316,10 @@ async fn refuse_own(
     now: Timestamp,
 ) -> DeskReply {
     let mut entry = AuditEntry::new(EntryKind::Decision, now, services.config.ods.clone(), "refused");
-    if let Ok(query) = request.query.unverified() {
+    // What does not fit may be too long for the log, and would not be logged at all.
+    if let Ok(query) = request.query.unverified()
+        && fits(&query, credential.get())
+    {
         crate::answer::authenticate::describe(&mut entry, &query, credential.get());
     }
     entry.asker = Some(services.config.ods.clone());
@@ -354,6 +357,7 @@ fn own(
             Some(patient) => has_namesake(&services.database, patient)?,
             None => false,
         },
+        number_changed: patient.iter().flat_map(|p| p.parts()).any(|part| part.demographics.number_changed),
         other_numbers: match &patient {
             Some(_) => other_numbers(&services.database, query.patient.nhs_number)?,
             None => Vec::new(),

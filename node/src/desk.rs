@@ -203,7 +203,7 @@ async fn identify(
         }
     };
     let key = found.map(|patient| patient.data_key.clone());
-    let part = crate::audit::PatientAppend { number, key, reason_text: None };
+    let part = crate::audit::PatientAppend { number, also: Vec::new(), key, reason_text: None };
     let append = crate::audit::Append { entry, patient: Some(part), replay: None, extra: Vec::new() };
     services.audit.append(append).await.map_err(failed)?;
     let Some(patient) = found else { return Ok(DeskReply::Identity(None)) };
@@ -312,6 +312,10 @@ async fn explain(services: &Arc<Services>, person: &StaffCredential, query: Quer
                     continue;
                 }
                 replayed = replay(&services, &details).or(replayed);
+                // Cell by cell it says which labels the own records of this patient carry, also to people whose role is not to know.
+                if !auditor && details.kind == EntryKind::Decision && !details.cells.is_empty() {
+                    continue;
+                }
                 // The number is known to whoever asked; nobody else needs it to understand the decision.
                 if !auditor {
                     *patient = None;

@@ -21,6 +21,7 @@ use careweave_protocol::time::Timestamp;
 use jiff::tz::TimeZone;
 use ring::rand::SecureRandom;
 use thiserror::Error;
+use tokio::sync::MutexGuard;
 use tokio::task::JoinError;
 
 use self::stored::Stored;
@@ -31,8 +32,9 @@ use crate::store::database::{Database, Family, Put, StoreError};
 /// What keeps reviews whole while several things happen at once.
 #[derive(Debug, Default)]
 pub struct Reviews {
-    /// Held from reading a review until its new state is durable, so that no query under a grant is lost to another.
-    writing: tokio::sync::Mutex<()>,
+    /// Held from reading a review until its new state is durable, so that no query under a grant is lost to another. By id, so that
+    /// emergencies do not wait for one another's writes.
+    writing: [tokio::sync::Mutex<()>; TURNS],
     /// When overdue ones were last looked for.
     looked: Mutex<Option<Timestamp>>,
 }
@@ -103,8 +105,8 @@ impl Reviews {
         entry: AuditEntry,
         mut more: Vec<Put>,
     ) -> Result<(), ReviewError> {
-        let _one_at_a_time = self.writing.lock().await;
         let fresh = stored::first(opening, zone, entry.at);
+        let _one_at_a_time = self.turn(&fresh.turn()).await;
         let reading = database.clone();
         let placed = tokio::task::spawn_blocking(move || {
             let placed = stored::place(&reading, fresh)?;
@@ -127,15 +129,14 @@ impl Reviews {
         closing: ReviewClosing,
         now: Timestamp,
     ) -> Result<Closure, ReviewError> {
-        let _one_at_a_time = self.writing.lock().await;
-        let (reading, id) = (database.clone(), closing.id);
-        let held = tokio::task::spawn_blocking(move || Stored::read(&reading, &id)).await??;
-        let Some(mut stored) = held else { return Ok(Closure::NoSuch) };
+        let Some(found) = read(database, closing.id).await? else { return Ok(Closure::NoSuch) };
+        let _one_at_a_time = self.turn(&found.turn()).await;
+        let Some(mut stored) = read(database, closing.id).await? else { return Ok(Closure::NoSuch) };
         if stored.review.closed.is_some() {
             return Ok(Closure::Already);
         }
         let review = &stored.review;
-        let own = review.about.ods == person.ods && review.about.person == person.person;
+        let own = stored.is_about(person);
         let outcome = if closing.justified { "justified" } else { "not-justified" };
         let event = if own { "review-close-refused" } else { "review-closed" };
         let mut entry = AuditEntry::new(EntryKind::Admin, now, person.ods.clone(), event);
@@ -154,7 +155,7 @@ impl Reviews {
         Ok(if own { Closure::OwnConduct } else { Closure::Closed })
     }
 
-    /// Alerts once to each review that is open past its day. Looks at most every [`LOOK_EVERY`].
+    /// Alerts once to each review that is open past its day. Looks at most every `LOOK_EVERY`.
     ///
     /// # Errors
     /// See [`ReviewError`]; the rest is looked at next time.
@@ -167,13 +168,16 @@ impl Reviews {
         if !self.is_time(now) {
             return Ok(());
         }
-        let _one_at_a_time = self.writing.lock().await;
         let reading = database.clone();
         let late = tokio::task::spawn_blocking(move || {
             let all = stored::all(&reading)?;
             Ok::<_, StoreError>(all.into_iter().filter(|s| s.is_overdue(now) && !s.escalated).collect::<Vec<_>>())
         });
-        for mut stored in late.await?? {
+        for found in late.await?? {
+            let _one_at_a_time = self.turn(&found.turn()).await;
+            // It may have been closed since.
+            let held = read(database, found.review.id).await?;
+            let Some(mut stored) = held.filter(|s| s.is_overdue(now) && !s.escalated) else { continue };
             let review = &stored.review;
             let mut entry = AuditEntry::new(EntryKind::Alert, now, log.clone(), "review-overdue");
             entry.actor = Some(review.about.clone());
@@ -190,6 +194,15 @@ impl Reviews {
         Ok(())
     }
 
+    /// Waits until nobody else writes reviews of this id. `None` cannot come.
+    async fn turn(&self, id: &QueryId) -> Option<MutexGuard<'_, ()>> {
+        let place = id.as_bytes().iter().fold(0, |sum, byte| sum ^ usize::from(*byte)) % TURNS;
+        match self.writing.get(place) {
+            Some(writing) => Some(writing.lock().await),
+            None => None,
+        }
+    }
+
     fn is_time(&self, now: Timestamp) -> bool {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let due = looked.is_none_or(|last| now.since(last) >= LOOK_EVERY);
@@ -200,8 +213,13 @@ impl Reviews {
     }
 }
 
+async fn read(database: &Database, id: QueryId) -> Result<Option<Stored>, ReviewError> {
+    let database = database.clone();
+    Ok(tokio::task::spawn_blocking(move || Stored::read(&database, &id)).await??)
+}
+
 /// The reviews, open ones first, the most urgent at the top; closed ones after them, newest first, when they are wanted too. At most
-/// [`LISTED_MAX`].
+/// `LISTED_MAX`.
 ///
 /// # Errors
 /// When the store fails or a row does not open.
@@ -232,6 +250,8 @@ pub fn warning(database: &Database, now: Timestamp) -> Option<String> {
 pub const WORKING_DAYS: u32 = 5;
 /// How often overdue reviews are looked for: they become so once a day.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// Reviews written at once: as many as are made durable together in a busy second.
+const TURNS: usize = 32;
 /// Reviews in one reply: at about 1 KiB each a quarter of the longest reply.
 const LISTED_MAX: usize = 16_384;
 

@@ -15,7 +15,7 @@ pub mod extract;
 pub mod forms;
 pub mod import;
 pub mod namesakes;
-mod number_change;
+pub(crate) mod number_change;
 pub mod numbers;
 pub mod parked;
 pub mod patients;

@@ -258,9 +258,12 @@ pub fn warnings(services: &Services, now: Timestamp) -> Vec<String> {
         }
     };
     ends("CERT", services.own.certificate_expires());
-    let trust = services.trust();
-    ends("MANIFEST", trust.manifest().expires);
-    let known = trust.current_as_of();
+    // Read once and let go: the reviews are many, and whoever changes what is trusted must not wait for them.
+    let (manifest_expires, known) = {
+        let trust = services.trust();
+        (trust.manifest().expires, trust.current_as_of())
+    };
+    ends("MANIFEST", manifest_expires);
     if now.since(known) > BEACON_LATE {
         warnings.push(Cause::BeaconStale(Some(known)).to_string());
     }

@@ -32,9 +32,8 @@ use careweave_protocol::identity::StaffGroup;
 use careweave_protocol::query::{Query, SourceOutcome};
 use careweave_protocol::record::{Category, Form};
 use careweave_protocol::time::Timestamp;
-use serde_json::Value;
 
-pub use about::{Contradiction, about_asked_patient};
+pub use about::{Subject, Unshown};
 pub use matching::{Demographics, Doubt, Located, Match, locate, match_patient};
 
 use medicines::dmd::Dmd;
@@ -111,6 +110,8 @@ pub struct Request<'a> {
     pub self_claimed: bool,
     /// Whether the own node holds another person of the same family name and birth date.
     pub namesake: bool,
+    /// Whether the own record says that the number asked is of a new identity: nothing may lead to or from another number then.
+    pub number_changed: bool,
     /// When the view is put together.
     pub as_at: Timestamp,
     /// IANA name of the zone in which times are shown.
@@ -151,7 +152,7 @@ impl OwnIdentity {
 pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     let mut counts = Counts::default();
     let mut told = Warnings::default();
-    let (mut entries, rejected) = read_all(request, sources);
+    let (mut entries, rejected, untold) = read_all(request, sources);
     counts.about_somebody_else = u32::try_from(rejected.len()).unwrap_or(u32::MAX);
     let restricted = request.own_restricted
         || entries.iter().any(|e| e.stripped || e.person.as_ref().is_some_and(|person| person.restricted));
@@ -180,7 +181,9 @@ pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     quality::safeguarding(&mut entries, sources, restricted, &mut told);
     let key_facts = head::key_facts(&entries, &conflicts);
     told.of_entries(&entries);
-    told.of_numbers(&entries, &request.query.patient);
+    if !request.number_changed {
+        told.of_numbers(&entries, &request.query.patient, restricted);
+    }
     if restricted {
         whereabouts::hide_codes(&mut entries, sources);
     }
@@ -201,7 +204,9 @@ pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
         }
     }
     let listed = Category::ALL.iter().copied().filter(|c| wanted(*c) && *c != Category::Other);
-    let absences = completeness::absences(listed, &categories, &rejected, sources, &request.query.period);
+    // What is not told of is missing all the same.
+    let left_out = [rejected, untold].concat();
+    let absences = completeness::absences(listed, &categories, &left_out, sources, &request.query.period);
     let lines = completeness::lines(sources, restricted, request.as_at);
     let all_replied = completeness::all_replied(sources);
     let finished = sources.iter().all(|source| source.outcome.is_some());
@@ -242,10 +247,13 @@ pub fn assemble(request: &Request<'_>, sources: &[SourceRecords]) -> View {
     }
 }
 
-/// Reads every record that is about the person asked about, and gives source and category of each that is not. Experience
-/// answers are never part of a view, and what no category fits is shown to its own organisation only.
-fn read_all(request: &Request<'_>, sources: &[SourceRecords]) -> (Vec<Entry>, Vec<(usize, Category)>) {
-    let mut rejected = Vec::new();
+/// Source and category of records that are left out.
+type LeftOut = Vec<(usize, Category)>;
+
+/// Reads every record that is about the person asked about, and gives source and category of each that is not, and of each of which
+/// nothing may be told. Experience answers are never part of a view, and what no category fits is shown to its own organisation only.
+fn read_all(request: &Request<'_>, sources: &[SourceRecords]) -> (Vec<Entry>, LeftOut, LeftOut) {
+    let (mut rejected, mut untold) = (Vec::new(), Vec::new());
     let mut entries = Vec::with_capacity(sources.iter().map(|source| source.records.len()).sum());
     for (index, source) in sources.iter().enumerate() {
         let name = completeness::named(source, false);
@@ -257,22 +265,19 @@ fn read_all(request: &Request<'_>, sources: &[SourceRecords]) -> (Vec<Entry>, Ve
             as_at: request.as_at,
             last_look: request.last_look,
         };
-        let people = source.records.iter().filter(|record| record.category == Category::Demographics);
-        let people: Vec<Value> = people.filter_map(|record| serde_json::from_slice(&record.body).ok()).collect();
-        let asked = about::with_linked_numbers(&request.query.patient, &people);
+        let subject = Subject::of(&request.query.patient, &source.records, request.number_changed);
         for record in &source.records {
             if record.category == Category::Experience || (record.category == Category::Other && !source.own) {
                 continue;
             }
-            let json: Option<Value> = serde_json::from_slice(&record.body).ok();
-            if json.as_ref().is_some_and(|json| about::json_about(json, &asked).is_err()) {
-                rejected.push((index, record.category));
-                continue;
+            match subject.read(&record.body) {
+                Ok(json) => entries.push(row::read(record, json.as_ref(), &origin)),
+                Err(Unshown::SomebodyElse) => rejected.push((index, record.category)),
+                Err(Unshown::Untold) => untold.push((index, record.category)),
             }
-            entries.push(row::read(record, json.as_ref(), &origin));
         }
     }
-    (entries, rejected)
+    (entries, rejected, untold)
 }
 
 /// Puts each category in its own order and takes the identifiers out where they would name a hidden source.

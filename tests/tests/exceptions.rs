@@ -38,6 +38,10 @@ fn a_hidden_medicine_is_counted_to_others_shown_to_its_own_organisation_and_back
     assert_eq!(causes, ["not-allowed: exceptions", "no-such-medicine", "no-such-medicine"]);
     assert_eq!(medicines(&look(&network, &patient)), 2);
 
+    // The same drug as it was dispensed is another record, and tells as much.
+    let mut dispensed = medicine(&patient, 1, "1");
+    dispensed["resourceType"] = "MedicationDispense".into();
+    network.import_value(HOLDER, &collection(vec![dispensed])).unwrap();
     hide(&network, &guardian, &patient, &first, &[]).expect_status(0).unwrap();
     let entry = admin(&network, "medicine-hidden");
     assert_eq!((&entry["actor"]["person"], &entry["reason"]), (&"ig".into(), &"court-order".into()));
@@ -54,13 +58,13 @@ fn a_hidden_medicine_is_counted_to_others_shown_to_its_own_organisation_and_back
     assert_eq!(medicines(&less), 1);
     assert!(warned(&less), "{:#}", less["warnings"]);
     let decided = decision(&network, HOLDER, &query_id(&less));
-    assert_eq!((&decided["outcome"], &decided["detail"]), (&"answered".into(), &"medicines not shown: 1".into()));
+    assert_eq!((&decided["outcome"], &decided["detail"]), (&"answered".into(), &"medicines not shown: 2".into()));
     // Whoever may not see medicines of this patient is not told either.
     let stranger_to_them = view(&network, &format!("{PRACTICE}-gp"), &stranger(13), &[]).json().unwrap();
     assert!(!warned(&stranger_to_them));
     // At home it is there, and an import of a newer version stays hidden elsewhere.
     let own = view(&network, &format!("{HOLDER}-hos"), &patient, &[]).json().unwrap();
-    assert_eq!(own_medicines(&own, HOLDER), 2, "{own:#}");
+    assert_eq!(own_medicines(&own, HOLDER), 3, "{own:#}");
     network.import_value(HOLDER, &collection(vec![medicine(&patient, 1, "2")])).unwrap();
     assert_eq!(medicines(&look(&network, &patient)), 1);
 
@@ -68,7 +72,7 @@ fn a_hidden_medicine_is_counted_to_others_shown_to_its_own_organisation_and_back
     network.cli(&guardian, &shown).unwrap().expect_status(0).unwrap();
     admin(&network, "medicine-shown");
     let whole = look(&network, &patient);
-    assert_eq!(medicines(&whole), 2);
+    assert_eq!(medicines(&whole), 3);
     assert!(!warned(&whole));
     assert_eq!(network.cli(&guardian, &shown).unwrap().status, 1, "there is nothing left to end");
     for ods in [PRACTICE, HOLDER] {

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use careweave_tests::network::ORGANISATIONS;
-use careweave_tests::population::{CANARY, base64_traces};
+use careweave_tests::population::{CANARY, NHS_NUMBER_SYSTEM, base64_traces};
+use serde_json::json;
 
-use crate::scene::{ada, decision, demo, population, query_id, source, view};
+use crate::residents::{add, held, stranger};
+use crate::scene::{ada, decision, demo, population, query_id, rows, small, source, view};
 
 #[test]
 fn nothing_of_the_hospital_s_summary_is_in_any_file_of_the_asker_after_the_view() {
@@ -27,6 +29,45 @@ fn nothing_of_the_hospital_s_summary_is_in_any_file_of_the_asker_after_the_view(
     assert!(found.contains(&0) && found.len() > 1, "in plain text and in base64: {found:?}");
     for directory in [layout.node("Y91001"), layout.profile("Y91001-gp")] {
         assert_eq!(holding(&directory, &traces), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn the_asker_s_own_number_change_marker_counts_for_what_a_holder_that_does_not_know_it_answers() {
+    let network = small(&["VL901", "R9A"]);
+    let nurse = "VL901-chn";
+    for (index, marked) in [(41, true), (42, false)] {
+        let new = stranger(index);
+        let old = crate::scene::Patient { family: new.family.clone(), ..stranger(index + 10) };
+        let numbered = |number: &str| json!({"system": NHS_NUMBER_SYSTEM, "value": number});
+        // The hospital knows both numbers and their link, and of no marker.
+        let (mut known, mut former) = (held(&new), held(&old));
+        known["entry"][0]["resource"]["link"] =
+            json!([{"type": "replaces", "other": {"identifier": numbered(&old.nhs_number)}}]);
+        former["entry"][0]["resource"]["name"][0]["given"] = json!(["Formerly"]);
+        former["entry"][1]["resource"]["code"] = json!({"text": "Gout"});
+        network.import_value("R9A", &former).unwrap();
+        network.import_value("R9A", &known).unwrap();
+        // The home has the Patient of the new number alone, with or without the marker.
+        let mut own = held(&new);
+        if marked {
+            own["entry"][0]["resource"]["meta"] = json!({"tag": [{"system": "https://careweave.example/fhir/CodeSystem/number-change", "code": "adoption"}]});
+        }
+        network.import_value("VL901", &own).unwrap();
+        add(&network, nurse, &new, &[]).expect_status(0).unwrap();
+
+        let seen = view(&network, nurse, &new, &[]).json().unwrap();
+        let of =
+            |ods: &str| rows(&seen).iter().any(|(_, row)| row["source"]["ods"] == ods || row["also_at"] != json!([]));
+        assert!(of("R9A"), "{seen:#}");
+        let traces = [old.nhs_number.clone(), "Formerly".to_owned(), "Gout".to_owned(), "CW-H031".to_owned()];
+        for form in ["json", "table", "html", "fhir"] {
+            let asked = [&new.nhs_number, "--dob", &new.birth_date, "--family", &new.family, "-o", form];
+            let printed = network.cli(nurse, &[&["view"], asked.as_slice()].concat()).unwrap().everything();
+            assert!(printed.contains("Asthma"), "{printed}");
+            let found: Vec<&String> = traces.iter().filter(|trace| printed.contains(trace.as_str())).collect();
+            assert_eq!(found.is_empty(), marked, "{form}: {found:?}");
+        }
     }
 }
 

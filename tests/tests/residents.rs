@@ -46,8 +46,17 @@ fn a_resident_is_seen_from_moving_in_to_leaving_and_every_look_is_logged() {
     let carer = network.cli(&format!("{HOME}-chc"), &["resident", "leave", &patient.nhs_number, "-o", "json"]).unwrap();
     assert_eq!((carer.status, carer.field("/error/code").unwrap()), (4, "not-allowed".into()));
     assert!(carer.stdout.contains("CHN or CHS"), "{}", carer.stdout);
+    // Nor does whoever operates the node: that is no reason to read anybody's records.
+    let operator = add(&network, &format!("{HOME}-it"), &stranger(4), &["-o", "json"]);
+    assert_eq!((operator.status, operator.field("/error/code").unwrap()), (4, "not-allowed".into()));
     let causes: Vec<Value> = decisions(&network, "refused").iter().map(|entry| entry["cause"].clone()).collect();
-    assert_eq!(causes, ["not-allowed: residents", "not-allowed: residents"]);
+    assert_eq!(causes, ["not-allowed: residents"; 3]);
+    // And nobody at all makes residents of a hospital.
+    let elsewhere = add(&network, &format!("{HOSPITAL}-chn"), &stranger(4), &["-o", "json"]);
+    assert_eq!(elsewhere.status, 1, "{}", elsewhere.everything());
+    assert!(elsewhere.stdout.contains("only a care home"), "{}", elsewhere.stdout);
+    let logged = list(&network, HOSPITAL, &["--kind", "decision"]);
+    assert!(logged.iter().any(|entry| entry["cause"] == "not-a-care-home: residents"), "{logged:#?}");
     granted(&network, &patient);
 
     // Whoever has left is seen no more: the next question derives its evidence anew.
@@ -68,16 +77,16 @@ fn the_register_closes_the_door_that_an_open_episode_of_care_would_keep_open() {
     let network = small(&[HOME, HOSPITAL]);
     // Her record at the home has an active EpisodeOfCare of kind residency, and the register is silent about her.
     assert_eq!(granted(&network, &ada())["evidence"], json!(["residency"]));
-    let it = format!("{HOME}-it");
-    add(&network, &it, &ada(), &["--since", "2025-01-01"]).expect_status(0).unwrap();
+    let nurse = format!("{HOME}-chn");
+    add(&network, &nurse, &ada(), &["--since", "2025-01-01"]).expect_status(0).unwrap();
     granted(&network, &ada());
-    network.cli(&it, &["resident", "leave", &ada().nhs_number]).unwrap().expect_status(0).unwrap();
+    network.cli(&nurse, &["resident", "leave", &ada().nhs_number]).unwrap().expect_status(0).unwrap();
     refused(&network, &ada());
     // A hospital stay does not end residency, and whoever comes back is entered again.
     network.import_value(HOSPITAL, &stay(&ada())).unwrap();
-    add(&network, &it, &ada(), &[]).expect_status(0).unwrap();
+    add(&network, &nurse, &ada(), &[]).expect_status(0).unwrap();
     granted(&network, &ada());
-    assert_eq!(residents(&network, &format!("{HOME}-chn"), &["--all"]).len(), 2);
+    assert_eq!(residents(&network, &nurse, &["--all"]).len(), 2);
 }
 
 #[test]

@@ -63,6 +63,14 @@ fn a_view_under_way_stops_when_the_resident_leaves_and_that_of_another_resident_
     assert!(matches!(other.status, 0 | 3), "{}", other.everything());
     let seen = other.json().unwrap();
     assert!(rows(&seen).iter().any(|(_, row)| row["source"]["ods"] == HOSPITAL), "{seen:#}");
+
+    // What a stopped view would have shown was not seen: it is no last look. That of the colleague is one.
+    add(&network, &nurse, &leaving, &[]).expect_status(0).unwrap();
+    for (profile, patient, looked) in [(&nurse, &leaving, false), (&colleague, &staying, true)] {
+        let again = view(&network, profile, patient, &["--new"]);
+        assert!(matches!(again.status, 0 | 3), "{}", again.everything());
+        assert_eq!(again.json().unwrap()["last_look"].is_string(), looked, "{}", again.everything());
+    }
     for ods in [HOME, HOSPITAL] {
         assert_clean(&network, ods);
     }

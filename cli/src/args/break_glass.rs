@@ -83,7 +83,7 @@ pub fn reason(text: &str) -> Result<String, String> {
 /// Reads a reason in words: any text that is not blank.
 ///
 /// # Errors
-/// When it is blank or over [`REASON_TEXT_MAX`].
+/// When it is blank or over 2,000 bytes.
 pub fn reason_text(text: &str) -> Result<String, String> {
     bounded(text, REASON_TEXT_MAX, "the reason in your own words")
 }

@@ -27,7 +27,8 @@ Examples:
 
 For Caldicott guardians and privacy officers (IG) of the organisation that holds the record. It is signed with your own key
 and ends by itself after 90 days at most. Everybody else who may see medicines is told: MEDICINE NOT SHOWN, may interact, ring
-the duty contact. It hides this one record: a copy, a dispensing or a letter that names the medicine is hidden separately.")]
+the duty contact. Dispensings, statements and administrations of the same coded medicine are hidden with it. One that names the
+medicine in words only must be named itself; so must a copy under another code, and letters are hidden by their labels only.")]
 pub struct ExceptionAddArgs {
     /// NHS number, with or without spaces; asked for when left out
     #[arg(value_name = "NHS", value_parser = nhs_number)]

@@ -38,8 +38,8 @@ Examples:
   careweave resident add 9990010013 --dob 14/03/1938 --family Okafor --room 14
   careweave resident add 9990010013 --dob 14/03/1938 --family Okafor --until 2026-11-20      respite
 
-For registered nurses and senior carers of homes (CHN, CHS), and for the scope operate. A stay in hospital does not end
-residency: enter nothing for it.")]
+For registered nurses and senior carers (CHN, CHS) of a member that is a care home. A stay in hospital does not end residency:
+enter nothing for it.")]
 pub struct ResidentAddArgs {
     /// NHS number, with or without spaces; asked for when left out
     #[arg(value_name = "NHS", value_parser = nhs_number)]
@@ -69,7 +69,7 @@ Examples:
   careweave resident leave 9990010013 --on 2026-11-02
   careweave resident leave 9990010013 --on 2026-12-24      a day yet to come becomes the end of the stay
 
-For registered nurses and senior carers of homes (CHN, CHS), and for the scope operate. From then on nobody of the home sees the
+For registered nurses and senior carers (CHN, CHS) of a member that is a care home. From then on nobody of the home sees the
 person's records elsewhere; views under way stop at once. A stay in hospital does not end residency.")]
 pub struct ResidentLeaveArgs {
     /// NHS number, with or without spaces; asked for when left out

@@ -1,8 +1,8 @@
 //! A view as one self-contained page: to read on any screen, in light and dark, and to print on A4 with patient, requester,
 //! completeness and page number on every sheet.
 //!
-//! [`said`] (text of records) · [`words`] (codes in words) · [`page_margins`] (what stands on every sheet) · [`head`] (who, completeness,
-//! key facts, warnings) · [`conflicts`] · [`rows`] (categories) · [`foot`] (what is not in it, sources). The looks are in `html/style.css`.
+//! `said` (text of records) · `words` (codes in words) · `page_margins` (what stands on every sheet) · `head` (who, completeness,
+//! key facts, warnings) · `conflicts` · `rows` (categories) · `foot` (what is not in it, sources). The looks are in `html/style.css`.
 //! What is *not* here: any fact. Everything shown stands in the [`View`].
 
 mod conflicts;
@@ -16,7 +16,7 @@ mod words;
 use careweave_protocol::desk::View;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::words::{counted, title};
+use self::words::counted;
 use super::view::account::Account;
 use super::view::clashes::Clashes;
 use super::view::in_reading_order;
@@ -90,7 +90,7 @@ fn contents(view: &View) -> Markup {
                 @if !view.warnings.is_empty() { (link("warnings", "Warnings", view.warnings.len(), 0)) }
                 @if !view.conflicts.is_empty() { (link("conflicts", "Conflicts", view.conflicts.len(), 0)) }
                 @for (category, entries) in in_reading_order(view) {
-                    (link(category.as_str(), title(category), entries.len(), entries.iter().filter(|row| row.new).count()))
+                    (link(category.as_str(), category.title(), entries.len(), entries.iter().filter(|row| row.new).count()))
                 }
                 li { a href="#absent" { "Not in this view" } }
                 (link("sources", "Sources", view.sources.len(), 0))

@@ -188,12 +188,18 @@ pub fn fits(query: &Query, person: &StaffCredential) -> bool {
         && query.patient.family.len() <= TEXT_MAX
         && short(query.patient.postcode.as_ref())
         && short(query.reason.as_ref())
-        && short(query.case_number.as_ref())
+        && query.case_number.as_ref().is_none_or(|number| is_case(query.purpose, number))
         && query.patient.other_numbers.len() <= OTHER_NUMBERS_MAX
         && person.name.len() <= TEXT_MAX
 }
 
-/// The break-glass grant of a query: signed with the person's own step-up key, for this person and patient, and running.
+/// Whether a query of this purpose may bear this case number: only what is done for a case has one, and a blank one is none.
+fn is_case(purpose: Purpose, number: &str) -> bool {
+    matches!(purpose, Purpose::Patrqt | Purpose::Hcompl) && !number.trim().is_empty() && number.len() <= TEXT_MAX
+}
+
+/// The break-glass grant of a query: signed with the person's own step-up key, for this person and patient, covering every
+/// category asked for by name, and running.
 ///
 /// # Errors
 /// [`Cause::GrantInvalid`] when the purpose needs one that holds; [`Cause::Malformed`] when another purpose brings one.
@@ -209,7 +215,8 @@ pub fn grant(
         (_, Some(_)) => return Err(Cause::Malformed),
         (_, None) => return Ok(None),
     };
-    let step_up = person.step_up.ok_or(Cause::GrantInvalid)?;
+    // One key for both would be opened by one passphrase.
+    let step_up = person.step_up.filter(|key| *key != person.key).ok_or(Cause::GrantInvalid)?;
     let grant = signed.verify(Scope::network(network), &step_up.into()).map_err(|_| Cause::GrantInvalid)?.into_inner();
     let short = !grant.reason.is_empty()
         && grant.reason.len() <= TEXT_MAX
@@ -222,7 +229,9 @@ pub fn grant(
         && query.reason.as_ref() == Some(&grant.reason)
         && query.reason_text == Some(grant.reason_text)
         && grant.reason_text != Digest::of(&[b""]);
-    if short && same && grant.runs(now) { Ok(Some(grant)) } else { Err(Cause::GrantInvalid) }
+    // An empty list asks for everything, which no grant says in so many words.
+    let covered = !query.categories.is_empty() && query.categories.iter().all(|asked| grant.categories.contains(asked));
+    if short && same && covered && grant.runs(now) { Ok(Some(grant)) } else { Err(Cause::GrantInvalid) }
 }
 
 /// Whether a query is inside its own life, with the clocks allowed to differ.
@@ -234,4 +243,122 @@ pub fn fresh(query: &Query, now: Timestamp) -> Result<(), Cause> {
     let begun = query.asked_at <= now.after(CLOCK_SKEW);
     let alive = query.expires_at.after(CLOCK_SKEW) > now;
     if short && begun && alive { Ok(()) } else { Err(Cause::QueryStale) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use careweave_protocol::id::{NodeKey, QueryId};
+    use careweave_protocol::identity::StaffGroup;
+    use careweave_protocol::key::{KeyError, PublicKey, Signer};
+    use careweave_protocol::query::{Patient, Period};
+    use careweave_protocol::time::Date;
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+
+    use super::*;
+
+    struct Key(Ed25519KeyPair);
+
+    impl Signer for Key {
+        fn public_key(&self) -> PublicKey {
+            PublicKey::Ed25519(self.0.public_key().as_ref().try_into().unwrap())
+        }
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+            Ok(self.0.sign(message).as_ref().to_vec())
+        }
+    }
+
+    const NOW: Timestamp = Timestamp(1_793_628_600_000);
+
+    /// A nurse with a step-up key, and her question about problems under a grant for problems and assessments.
+    fn break_glass() -> (NetworkId, StaffCredential, Query) {
+        let key = Key(Ed25519KeyPair::from_seed_unchecked(&[3; 32]).unwrap());
+        let network: NetworkId = "test-net".parse().unwrap();
+        let person = StaffCredential {
+            ods: "R9C".parse().unwrap(),
+            person: "rn".parse().unwrap(),
+            name: "R. Nurse".to_owned(),
+            group: StaffGroup::Rn,
+            sds_role: "R0620".to_owned(),
+            registration: None,
+            training_expires: Date::new(2027, 3, 31).unwrap(),
+            scopes: Vec::new(),
+            key: NodeKey([7; 32]),
+            step_up: key.public_key().node_key(),
+            not_before: NOW,
+            not_after: NOW.after(Duration::from_secs(3600)),
+        };
+        let grant = BreakGlassGrant {
+            network: network.clone(),
+            id: QueryId([6; 16]),
+            ods: person.ods.clone(),
+            person: person.person.clone(),
+            nhs_number: "9990010013".parse().unwrap(),
+            categories: vec![Category::Problems, Category::Assessments],
+            reason: "acute-confusion".to_owned(),
+            reason_text: Digest([4; 32]),
+            issued_at: NOW,
+            expires_at: NOW.after(Duration::from_secs(3600)),
+        };
+        let query = Query {
+            network: network.clone(),
+            query_id: QueryId([1; 16]),
+            asker: person.ods.clone(),
+            credential: Digest([9; 32]),
+            patient: Patient {
+                nhs_number: grant.nhs_number,
+                birth_date: Date::new(1938, 3, 14).unwrap(),
+                family: "Okafor".to_owned(),
+                postcode: None,
+                other_numbers: Vec::new(),
+            },
+            categories: vec![Category::Problems],
+            period: Period::default(),
+            purpose: Purpose::Btg,
+            reason: Some(grant.reason.clone()),
+            reason_text: Some(grant.reason_text),
+            case_number: None,
+            grant: Some(Signed::sign(&grant, Scope::network(&network), &key).unwrap().into_signed()),
+            asked_at: NOW,
+            expires_at: NOW.after(Duration::from_secs(60)),
+        };
+        (network, person, query)
+    }
+
+    #[test]
+    fn a_grant_covers_every_category_asked_for_or_none() {
+        let (network, person, query) = break_glass();
+        let ask = |categories: &[Category]| {
+            let query = Query { categories: categories.to_vec(), ..query.clone() };
+            grant(&network, &query, &person, NOW).map(|grant| grant.is_some())
+        };
+        assert_eq!(ask(&[Category::Problems]), Ok(true));
+        assert_eq!(ask(&[Category::Assessments, Category::Problems]), Ok(true));
+        assert_eq!(ask(&[]), Err(Cause::GrantInvalid), "everything");
+        assert_eq!(ask(&[Category::Problems, Category::Encounters]), Err(Cause::GrantInvalid));
+    }
+
+    #[test]
+    fn a_step_up_key_that_is_the_ordinary_key_signs_no_grant() {
+        let (network, person, query) = break_glass();
+        assert!(grant(&network, &query, &person, NOW).is_ok());
+        let one_key = StaffCredential { key: person.step_up.unwrap(), ..person };
+        assert_eq!(grant(&network, &query, &one_key, NOW), Err(Cause::GrantInvalid));
+    }
+
+    #[test]
+    fn a_case_number_is_not_blank_and_belongs_to_a_case() {
+        let (_, person, query) = break_glass();
+        let bears = |purpose: Purpose, number: &str| {
+            fits(&Query { purpose, case_number: Some(number.to_owned()), ..query.clone() }, &person)
+        };
+        for purpose in Purpose::ALL {
+            let case = matches!(purpose, Purpose::Patrqt | Purpose::Hcompl);
+            assert_eq!(bears(purpose, "SAR-2026-17"), case, "{purpose:?}");
+            assert!(!bears(purpose, "") && !bears(purpose, " \t"), "{purpose:?}");
+            assert!(!bears(purpose, &"9".repeat(TEXT_MAX + 1)), "{purpose:?}");
+            assert!(fits(&Query { purpose, ..query.clone() }, &person), "{purpose:?}");
+        }
+    }
 }

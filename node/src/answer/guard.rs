@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
-use careweave_protocol::id::{OdsCode, PersonId};
+use careweave_protocol::id::{NhsNumber, OdsCode, PersonId};
 use careweave_protocol::limits::{
     PATIENTS_PER_DAY, PATIENTS_PER_PERSON_DAY, QUERIES_PER_PERSON_SECOND, QUERIES_PER_SECOND,
 };
@@ -96,8 +96,10 @@ pub fn check(services: &Services, session: &NodeSession, asked: &Asked, now: Tim
     if !services.role(person.group, query.purpose).granted {
         return Admission::Refused(Cause::PurposeNotGranted(query.purpose));
     }
-    let patient = services.database.keys().blind_number(&query.patient.nhs_number);
-    match services.guard.count(session.identity.ods(), &person.person, patient, now) {
+    // Whoever is asked about under several numbers may be several: each counts.
+    let keys = services.database.keys();
+    let patients: HashSet<[u8; 16]> = query.patient.numbers().map(|number| keys.blind_number(&number)).collect();
+    match services.guard.count(session.identity.ods(), &person.person, &patients, now) {
         Counted::Over { first } => Admission::OverQuota { first },
         counted => Admission::Welcome { alerts: eligibility.alerts, new_today: counted == Counted::New },
     }
@@ -109,11 +111,15 @@ pub fn mark(services: &Services, asked: &Asked, now: Timestamp) -> Vec<Put> {
     let (query, person) = (asked.query.get(), asked.credential.get());
     let day = now.0.div_euclid(DAY_MS);
     let who = format!("{} {}", person.ods, person.person).into_bytes();
-    let mut key = mark_prefix(day);
-    key.extend_from_slice(&services.database.keys().blind_number(&query.patient.nhs_number));
-    key.extend_from_slice(&services.database.keys().blind("quota", &[&who]));
     let until = day.saturating_add(1).saturating_mul(DAY_MS);
-    vec![(Family::Nonces, key, [until.to_be_bytes().as_slice(), &who].concat())]
+    let keys = services.database.keys();
+    let row = |number: NhsNumber| {
+        let mut key = mark_prefix(day);
+        key.extend_from_slice(&keys.blind_number(&number));
+        key.extend_from_slice(&keys.blind("quota", &[&who]));
+        (Family::Nonces, key, [until.to_be_bytes().as_slice(), &who].concat())
+    };
+    query.patient.numbers().map(row).collect()
 }
 
 impl Guard {
@@ -149,8 +155,9 @@ impl Guard {
         organisation.max(own)
     }
 
-    /// Counts a patient against today's quotas, in one step: queries that come together must not all find the last place free.
-    fn count(&self, ods: &OdsCode, person: &PersonId, patient: [u8; 16], now: Timestamp) -> Counted {
+    /// Counts the patients of a query against today's quotas, in one step: queries that come together must not all find the last place
+    /// free. All of them count, or none where one is over.
+    fn count(&self, ods: &OdsCode, person: &PersonId, patients: &HashSet<[u8; 16]>, now: Timestamp) -> Counted {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let day = now.0.div_euclid(DAY_MS);
         if state.day != day {
@@ -161,12 +168,17 @@ impl Guard {
         let askers =
             [((ods.clone(), None), PATIENTS_PER_DAY), ((ods.clone(), Some(person.clone())), PATIENTS_PER_PERSON_DAY)];
         for (who, limit) in askers {
-            let full = state.patients.get(&who).is_some_and(|p| p.len() >= limit as usize && !p.contains(&patient));
-            if full {
+            let known = state.patients.get(&who);
+            let new = patients.iter().filter(|patient| known.is_none_or(|known| !known.contains(*patient))).count();
+            if new > 0 && known.map_or(0, HashSet::len).saturating_add(new) > limit as usize {
                 return Counted::Over { first: state.over.len() < ASKERS_KEPT && state.over.insert(who) };
             }
         }
-        if state.note(ods, person, patient) { Counted::New } else { Counted::Known }
+        let mut new = false;
+        for patient in patients {
+            new |= state.note(ods, person, *patient);
+        }
+        if new { Counted::New } else { Counted::Known }
     }
 }
 
@@ -233,17 +245,34 @@ mod tests {
         let patient = |n: u32| {
             let mut key = [0; 16];
             key[..4].copy_from_slice(&n.to_be_bytes());
-            key
+            HashSet::from([key])
         };
         for n in 0..PATIENTS_PER_PERSON_DAY {
-            assert_eq!(guard.count(&ods, &person, patient(n), now), Counted::New);
+            assert_eq!(guard.count(&ods, &person, &patient(n), now), Counted::New);
         }
         let next = patient(PATIENTS_PER_PERSON_DAY);
-        assert_eq!(guard.count(&ods, &person, next, now), Counted::Over { first: true });
-        assert_eq!(guard.count(&ods, &person, next, now), Counted::Over { first: false }, "one alert a day");
-        let known = guard.count(&ods, &person, patient(3), now);
+        assert_eq!(guard.count(&ods, &person, &next, now), Counted::Over { first: true });
+        assert_eq!(guard.count(&ods, &person, &next, now), Counted::Over { first: false }, "one alert a day");
+        let known = guard.count(&ods, &person, &patient(3), now);
         assert_eq!(known, Counted::Known, "a patient asked about before is no new one");
-        assert_eq!(guard.count(&ods, &"p2".parse().unwrap(), next, now), Counted::New);
-        assert_eq!(guard.count(&ods, &person, next, Timestamp(DAY_MS * 11)), Counted::New);
+        assert_eq!(guard.count(&ods, &"p2".parse().unwrap(), &next, now), Counted::New);
+        assert_eq!(guard.count(&ods, &person, &next, Timestamp(DAY_MS * 11)), Counted::New);
+    }
+
+    #[test]
+    fn a_query_with_several_numbers_counts_each_and_nothing_where_one_is_over() {
+        let guard = Guard::default();
+        let (ods, person): (OdsCode, PersonId) = ("R9A".parse().unwrap(), "p1".parse().unwrap());
+        let now = Timestamp(DAY_MS * 10);
+        let patients = |numbers: std::ops::Range<u32>| -> HashSet<[u8; 16]> {
+            numbers.map(|n| u128::from(n).to_be_bytes()).collect()
+        };
+        let last = PATIENTS_PER_PERSON_DAY - 1;
+        assert_eq!(guard.count(&ods, &person, &patients(0..last), now), Counted::New);
+        // One place is left: not for two, of whom neither then takes it; nor for one who is known and two who are not.
+        assert_eq!(guard.count(&ods, &person, &patients(last..last + 2), now), Counted::Over { first: true });
+        assert_eq!(guard.count(&ods, &person, &patients(0..last + 2), now), Counted::Over { first: false });
+        assert_eq!(guard.count(&ods, &person, &patients(last - 1..last + 1), now), Counted::New, "one known, one new");
+        assert_eq!(guard.count(&ods, &person, &patients(last + 1..last + 2), now), Counted::Over { first: false });
     }
 }

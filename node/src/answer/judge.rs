@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use careweave_protocol::audit::{AuditEntry, CellDecision, EntryKind};
+use careweave_protocol::id::NhsNumber;
 use careweave_protocol::identity::StaffCredential;
 use careweave_protocol::limits::RECORDS_MAX;
 use careweave_protocol::policy::{Access, Asker, Basis, Cell, Decision, Objection, Situation};
@@ -92,6 +93,8 @@ pub struct Judged {
     /// How the patient stands, where one was found: objection, death, restricted whereabouts.
     pub standing: Option<Standing>,
     patient_key: Option<SealingKey>,
+    /// Under which numbers the one found is held, the row whose key that is first; none where nobody was found.
+    served: Vec<NhsNumber>,
 }
 
 /// As [`judge`], for another organisation: a row that does not open is one more reason to give nothing. An error would tell that
@@ -121,6 +124,7 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
         }
     };
     judged.patient_key = Some(patient.data_key.clone());
+    judged.served = patient.parts().map(|part| part.demographics.nhs_number).collect();
     judged.standing = Some(Standing {
         objection: patient.objection(),
         deceased: patient.demographics.deceased.is_some(),
@@ -144,12 +148,13 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
     let mut decided: HashMap<(Category, Labels, bool), Decision> = HashMap::new();
     let mut selected = Vec::new();
     let mut refused = None;
+    let headers = records::headers(&services.database, &patient)?;
     // What the guardian hides, the own people still see.
     let hidden = match question.own {
         true => HashSet::new(),
-        false => exceptions::hidden(&services.database, &patient, services.clock.now())?,
+        false => exceptions::hidden(&services.database, &patient, &headers, services.clock.now())?,
     };
-    for indexed in records::headers(&services.database, &patient)? {
+    for indexed in headers {
         let header = &indexed.header;
         if !question.query.wants(header.category) {
             continue;
@@ -199,7 +204,12 @@ pub fn judge(services: &Services, question: &Question<'_>, budget: u64) -> Resul
 
 /// The one patient here who is certainly the one asked about.
 fn find(services: &Services, question: &Question<'_>) -> Result<Result<OpenPatient, Withheld>, StoreError> {
-    Ok(match numbers::search(&services.database, &question.query.patient)? {
+    let mut asked = question.query.patient.clone();
+    if question.grant.is_some() {
+        // A grant is signed for one number. Whoever else that is, the own records must say.
+        asked.other_numbers.clear();
+    }
+    Ok(match numbers::search(&services.database, &asked)? {
         Search::One(patient) => Ok(*patient),
         Search::NotHeld => Err(Withheld::UnknownPatient),
         Search::Doubtful(doubt) => Err(Withheld::Doubtful(doubt)),
@@ -259,6 +269,7 @@ impl Judged {
             outside_period: 0,
             standing: None,
             patient_key: None,
+            served: Vec::new(),
         }
     }
 
@@ -337,6 +348,31 @@ impl Judged {
     /// As [`Judged::patient_append`], with the free-text reason that only the asker's own log keeps.
     #[must_use]
     pub fn patient_part(&self, query: &Query, reason_text: Option<String>) -> PatientAppend {
-        PatientAppend { number: query.patient.nhs_number, key: self.patient_key.clone(), reason_text }
+        let (number, also) = trails(&self.served, query.patient.nhs_number);
+        PatientAppend { number, also, key: self.patient_key.clone(), reason_text }
+    }
+}
+
+/// Under which number an entry stands, and under which others it is found: those that were served, and not only the one asked about, so
+/// that each of the person's trails shows it.
+fn trails(served: &[NhsNumber], asked: NhsNumber) -> (NhsNumber, Vec<NhsNumber>) {
+    let number = served.first().copied().unwrap_or(asked);
+    let mut also: Vec<NhsNumber> = served.iter().copied().chain([asked]).filter(|other| *other != number).collect();
+    also.sort_unstable();
+    also.dedup();
+    (number, also)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_stands_under_the_number_that_was_served_and_is_found_under_every_other() {
+        let [ada, ben]: [NhsNumber; 2] = ["9990010013", "9990133484"].map(|number| number.parse().unwrap());
+        assert_eq!(trails(&[], ada), (ada, vec![]));
+        assert_eq!(trails(&[ada, ada], ada), (ada, vec![]), "two rows under one number");
+        assert_eq!(trails(&[ben], ada), (ben, vec![ada]), "another number's patient was served");
+        assert_eq!(trails(&[ada, ben, ben], ada), (ada, vec![ben]));
     }
 }

@@ -81,7 +81,7 @@ async fn ended(services: &Services, session: &NodeSession, asked: &Asked) -> Cau
 }
 
 /// Why what was decided would not be decided now, as far as that can end by itself or by a notice: the organisation's standing, the
-/// person's, and the relationship the asker stated.
+/// person's, the grant, and the relationship the asker stated.
 fn standing(services: &Services, session: &NodeSession, asked: &Asked, now: Timestamp) -> Option<Cause> {
     let (person, purpose) = (&asked.credential, asked.query.get().purpose);
     if let Err(cause) = services.trust().recheck(&session.identity, now) {
@@ -93,6 +93,9 @@ fn standing(services: &Services, session: &NodeSession, asked: &Asked, now: Time
     let eligibility = services.trust().check_eligibility(&session.identity, person.get(), purpose, now);
     if let Some(cause) = eligibility.refused {
         return Some(cause);
+    }
+    if asked.grant.as_ref().is_some_and(|grant| !grant.runs(now)) {
+        return Some(Cause::GrantInvalid);
     }
     let mut counted = asked.envelope.get().evidence.iter().filter(|item| rests_on(purpose, item.kind)).peekable();
     let over = counted.peek().is_some() && counted.all(|item| item.until.is_some_and(|end| end <= now));

@@ -1,5 +1,6 @@
 //! What has come in for one view so far: merged twice, for the first view of the own records and for the whole.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::audit::Append;
 use crate::delivery;
 use crate::services::Services;
 use crate::view::whereabouts::Release;
-use crate::view::{self, OwnIdentity, SourceRecord, SourceRecords};
+use crate::view::{self, OwnIdentity, SourceRecord, SourceRecords, Subject};
 
 /// What the own node knows about the question that its records do not say.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,8 @@ pub(super) struct Known {
     pub(super) self_claimed: bool,
     /// Whether the own node holds another person of the same family name and birth date.
     pub(super) namesake: bool,
+    /// Whether the own record says that the number asked is of a new identity.
+    pub(super) number_changed: bool,
     /// Further numbers of the person, by the own record.
     pub(super) other_numbers: Vec<NhsNumber>,
     /// When the person last looked, where what came since is to be marked.
@@ -69,10 +72,9 @@ impl Gathered {
         for member in &plan.members {
             let is_own = member.ods == *own;
             let records = if is_own { std::mem::take(&mut own_records) } else { Vec::new() };
-            let outcome = match (is_own, records.is_empty(), member.not_asked) {
-                (true, true, _) => Some(SourceOutcome::NothingShareable),
-                (true, false, _) => Some(SourceOutcome::Answered),
-                (false, _, not_asked) => not_asked.map(SourceOutcome::NotAsked),
+            let outcome = match (is_own, member.not_asked) {
+                (true, _) => Some(own_outcome(&judged.counts, judged.partial, records.len())),
+                (false, not_asked) => not_asked.map(SourceOutcome::NotAsked),
             };
             let ms = if is_own { elapsed(started) } else { 0 };
             let data_to = judged.data_to.filter(|_| is_own);
@@ -150,7 +152,7 @@ impl Gathered {
 
     /// Merges what there is, off the async threads: thousands of resources are parsed here.
     pub(super) async fn show(
-        self,
+        mut self,
         services: &Arc<Services>,
         question: &Arc<Own>,
         as_at: Timestamp,
@@ -169,13 +171,17 @@ impl Gathered {
                 last_look: self.known.last_look,
                 self_claimed: self.known.self_claimed,
                 namesake: self.known.namesake,
+                number_changed: self.known.number_changed,
                 as_at,
                 zone: &services.zone,
                 own_identity: self.identity,
                 own_restricted: self.restricted,
                 dmd: services.dmd.as_ref(),
             };
-            (view::assemble(&request, &self.sources), self)
+            let view = view::assemble(&request, &self.sources);
+            // A holder may say so in the Patient alone, and not by the form.
+            self.withheld |= view.patient.address_restricted;
+            (view, self)
         });
         merged.await.map_err(failed)
     }
@@ -195,18 +201,20 @@ impl Gathered {
             let release = restricted.then(|| Release::new(&self.sources));
             for (origin, source) in (0..).zip(&self.sources) {
                 let name = view::completeness::named(source, restricted);
+                let subject = Subject::of(asked, &source.records, self.known.number_changed);
                 for record in &source.records {
                     let shown = match record.category {
                         Category::Experience => false,
                         Category::Other => source.own,
                         _ => true,
                     };
-                    if !shown || view::about_asked_patient(&record.body, asked).is_err() {
+                    if !shown {
                         continue;
                     }
+                    let Some(body) = subject.release(&record.body) else { continue };
                     let (form, body) = match &release {
-                        Some(release) => (record.form.stripped(), release.of(&record.body)),
-                        None => (record.form, record.body.clone()),
+                        Some(release) => (record.form.stripped(), release.of(&body)),
+                        None => (record.form, body),
                     };
                     bytes += body.len();
                     if bytes > PART_BYTES {
@@ -273,5 +281,34 @@ impl Gathered {
     }
 }
 
+/// What came of the own records: a part as well where the budget ended, or one of them could not be unpacked.
+fn own_outcome(counts: &BTreeMap<Category, u32>, partial: bool, read: usize) -> SourceOutcome {
+    let selected = counts.values().copied().fold(0, u32::saturating_add);
+    match (selected, u32::try_from(read)) {
+        (0, _) => SourceOutcome::NothingShareable,
+        (selected, Ok(read)) if read == selected && !partial => SourceOutcome::Answered,
+        _ => SourceOutcome::AnsweredPartial,
+    }
+}
+
 /// Bodies in one reply of records: a few dozen frames, so that the person's end can begin to read.
 const PART_BYTES: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_organisation_has_answered_in_whole_only_when_everything_selected_was_read() {
+        let counts = |count: u32| [(Category::Allergies, count)].into_iter().collect::<BTreeMap<_, _>>();
+        for (selected, partial, read, outcome) in [
+            (2, false, 2, SourceOutcome::Answered),
+            (2, true, 2, SourceOutcome::AnsweredPartial),
+            (2, false, 1, SourceOutcome::AnsweredPartial),
+            (2, false, 0, SourceOutcome::AnsweredPartial),
+        ] {
+            assert_eq!(own_outcome(&counts(selected), partial, read), outcome);
+        }
+        assert_eq!(own_outcome(&BTreeMap::new(), false, 0), SourceOutcome::NothingShareable);
+    }
+}

@@ -1,4 +1,4 @@
-//! What ends a view that is under way: the relationship it rests on, the person's standing, or the organisation's.
+//! What ends a view that is under way: the relationship or the grant it rests on, the person's standing, or the organisation's.
 //!
 //! A view lasts seconds, but a resident may leave or a credential be revoked within them. Then nothing more is shown. What comes after
 //! is asked anew, with evidence derived anew.
@@ -102,6 +102,9 @@ impl Live {
         if let Some(cause) = self.services.own_eligibility(person.get(), purpose, now).refused {
             return Some(cause);
         }
+        if self.question.grant.as_ref().is_some_and(|grant| !grant.runs(now)) {
+            return Some(Cause::GrantInvalid);
+        }
         if self.sent.is_empty() {
             return None;
         }
@@ -130,7 +133,7 @@ impl Live {
     pub async fn log(&self, cause: &Cause, came: Came) {
         let (services, question) = (&self.services, &self.question);
         let mut entry =
-            AuditEntry::new(EntryKind::Admin, services.clock.now(), services.config.ods.clone(), "view-stopped");
+            AuditEntry::new(EntryKind::Admin, services.clock.now(), services.config.ods.clone(), VIEW_STOPPED);
         crate::answer::authenticate::describe(&mut entry, question.query.get(), question.credential.get());
         entry.query = Some(question.query.signed().digest());
         entry.evidence = self.sent.iter().map(|item| item.kind).collect();
@@ -169,6 +172,8 @@ impl Came {
     }
 }
 
+/// What the log says of a view that was stopped.
+pub(super) const VIEW_STOPPED: &str = "view-stopped";
 /// How often standing and known ends are looked at while sources are awaited: they are in memory, and five seconds is what an ended
 /// relationship may take to be noticed.
 const CHECKED_EVERY: Duration = Duration::from_secs(1);

@@ -28,8 +28,10 @@ pub struct Append {
 
 /// The patient part of an entry; the writer adds sequence number and previous hash.
 pub struct PatientAppend {
-    /// The number asked about.
+    /// The number of whoever it is about: under it the entry is counted and chained.
     pub number: NhsNumber,
+    /// Further numbers under which the entry is found: others of the same person, and the one asked about.
+    pub also: Vec<NhsNumber>,
     /// The patient's own data key, under which the part is sealed; without one, under the log key.
     pub key: Option<SealingKey>,
     /// Free-text reason, at the asker only.

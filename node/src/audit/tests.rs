@@ -97,7 +97,11 @@ fn replay(nonce: u64, query_number: u64, keep_until: i64) -> Option<Replay> {
 }
 
 fn about(number: NhsNumber, key: Option<SealingKey>) -> Option<PatientAppend> {
-    Some(PatientAppend { number, key, reason_text: Some("seen in clinic".into()) })
+    Some(PatientAppend { number, also: Vec::new(), key, reason_text: Some("seen in clinic".into()) })
+}
+
+fn grace() -> NhsNumber {
+    "9990133484".parse().unwrap()
 }
 
 fn ada() -> NhsNumber {
@@ -354,16 +358,28 @@ async fn a_key_that_cannot_sign_refuses_and_may_come_back_or_be_replaced() {
 }
 
 #[tokio::test]
+async fn an_entry_is_found_under_every_number_of_the_person_and_counted_under_one() {
+    let dir = Dir::new("numbers");
+    let log = open(&database(&dir.0)).unwrap();
+    let both = about(ada(), None).map(|part| PatientAppend { also: vec![grace()], ..part });
+    for (n, patient) in [both, about(grace(), None), about(ada(), None)].into_iter().enumerate() {
+        log.append(Append { patient, ..Append::new(entry(n as u64)) }).await.unwrap();
+    }
+    assert_eq!((log.by_patient(&ada(), 0).unwrap(), log.count_of_patient(&ada()).unwrap()), (vec![0, 2], 2));
+    assert_eq!((log.by_patient(&grace(), 0).unwrap(), log.count_of_patient(&grace()).unwrap()), (vec![0, 1], 1));
+    assert_eq!(log.size(), 3);
+}
+
+#[tokio::test]
 async fn entries_about_a_patient_count_on_and_outlive_the_patients_key() {
     let dir = Dir::new("patient");
     let db = database(&dir.0);
     let log = open(&db).unwrap();
     let own = SealingKey::new(&[6; 32]).unwrap();
-    let grace: NhsNumber = "9990133484".parse().unwrap();
     let appends = (0..90u64).map(|n| {
         let patient = match n % 3 {
             0 => about(ada(), Some(own.clone())),
-            1 => about(grace, None),
+            1 => about(grace(), None),
             _ => None,
         };
         log.append(Append { patient, ..Append::new(entry(n / 2)) })
@@ -388,7 +404,7 @@ async fn entries_about_a_patient_count_on_and_outlive_the_patients_key() {
     // The key is gone: the number cannot be read, and the log still verifies to the last entry.
     let erased = Keyring(Vec::new());
     assert!(log.entry(0, Some(&erased)).unwrap().patient.is_none());
-    assert_eq!(log.entry(1, Some(&erased)).unwrap().patient.unwrap().nhs_number, grace);
+    assert_eq!(log.entry(1, Some(&erased)).unwrap().patient.unwrap().nhs_number, grace());
     let report = verify(&log, Some(&erased));
     assert!(report.is_whole());
     assert_eq!(report.verified, 90);

@@ -185,6 +185,10 @@ impl Writer {
             open.rows.push((Family::AuditIndex, stored::patient_head_key(&blinded), head.to_bytes()));
             let by_patient = with_index(&stored::patient_prefix(&blinded), index);
             open.rows.push((Family::AuditIndex, by_patient, Vec::new()));
+            for number in request.patient.iter().flat_map(|append| &append.also) {
+                let prefix = stored::patient_prefix(&self.db.keys().blind_number(number));
+                open.rows.push((Family::AuditIndex, with_index(&prefix, index), Vec::new()));
+            }
             open.heads.insert(blinded, head);
         }
         if let Some(query_id) = &request.query_id {

@@ -42,7 +42,7 @@ pub(super) async fn hide(
         blocking(move || exceptions::keep(&services.database, &exception, session.credential.signed())).await?
     };
     let wanted = exception.get();
-    let part = |key| PatientAppend { number: wanted.nhs_number, key, reason_text: None };
+    let part = |key| PatientAppend { number: wanted.nhs_number, also: Vec::new(), key, reason_text: None };
     let change = match kept {
         Ok(change) => change,
         Err(unfit) => {

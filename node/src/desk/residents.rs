@@ -4,22 +4,19 @@
 
 use std::sync::Arc;
 
+use careweave_certs::manifest::MemberKind;
 use careweave_protocol::audit::EntryKind;
 use careweave_protocol::desk::{DeskReply, ResidentAdd, ResidentLeave};
 use careweave_protocol::id::NhsNumber;
-use careweave_protocol::identity::{Scope, StaffCredential, StaffGroup};
+use careweave_protocol::identity::{StaffCredential, StaffGroup};
 use careweave_protocol::limits::TEXT_MAX;
 use careweave_protocol::query::{Cause, Purpose};
-use tokio::sync::Mutex;
 
 use super::logged::{entry, log, refused};
 use super::{blocking, failed};
 use crate::audit::{Append, PatientAppend};
 use crate::services::Services;
 use crate::store::residents::{self, Change, Unfit};
-
-/// One change at a time: each reads the register and writes what follows from it.
-static CHANGING: Mutex<()> = Mutex::const_new(());
 
 /// The residents, for people who may ask for direct care here at all.
 pub(super) async fn list(
@@ -53,7 +50,8 @@ pub(super) async fn add(
         return Err(DeskReply::Refused(Cause::Malformed));
     }
     let number = add.nhs_number;
-    let _one = CHANGING.lock().await;
+    // Until it is durable: it reads the register, and who is under a number, and writes what follows from that.
+    let _one = services.database.introducing().lock().await;
     let change = {
         let services = Arc::clone(services);
         blocking(move || residents::add(&services.database, &add)).await?
@@ -69,7 +67,7 @@ pub(super) async fn leave(
 ) -> Result<DeskReply, DeskReply> {
     may_change(services, person).await?;
     let number = leave.nhs_number;
-    let _one = CHANGING.lock().await;
+    let _one = services.database.introducing().lock().await;
     let change = {
         let (services, now) = (Arc::clone(services), services.clock.now());
         blocking(move || residents::leave(&services.database, &leave, now)).await?
@@ -88,7 +86,7 @@ async fn keep(
     let change = match change {
         Ok(change) => change,
         Err(unfit) => {
-            let part = PatientAppend { number, key: None, reason_text: None };
+            let part = PatientAppend { number, also: Vec::new(), key: None, reason_text: None };
             log(services, refused(services, person, &format!("{event}: {}", unfit.cause())), Some(part)).await?;
             return Err(match unfit {
                 Unfit::Doubtful(doubt) => DeskReply::NotMatched(doubt.to_string()),
@@ -99,19 +97,27 @@ async fn keep(
     let mut entry = entry(services, EntryKind::Admin, person, event);
     let until = change.stay.until.map_or_else(|| "no end known".to_owned(), |end| format!("until {}", end.rfc3339()));
     entry.detail = Some(format!("since {}, {until}", change.stay.since.rfc3339()));
-    let part = PatientAppend { number, key: Some(change.data_key), reason_text: None };
+    let part = PatientAppend { number, also: Vec::new(), key: Some(change.data_key), reason_text: None };
     let append = Append { entry, patient: Some(part), replay: None, extra: change.rows };
     services.audit.append(append).await.map_err(failed)?;
     services.relationships.changed();
     Ok(DeskReply::Done)
 }
 
-/// Registered nurses and senior carers of homes, and whoever operates the node.
+/// Registered nurses and senior carers, and only where the network's manifest says that this is a home: a line in the register is a reason
+/// to ask others. Whoever operates the node is no clinician and has no such reason to give.
 async fn may_change(services: &Services, person: &StaffCredential) -> Result<(), DeskReply> {
-    let group = matches!(person.group, StaffGroup::Chn | StaffGroup::Chs);
-    if group || person.scopes.contains(&Scope::Operate) {
+    if !matches!(person.group, StaffGroup::Chn | StaffGroup::Chs) {
+        log(services, refused(services, person, "not-allowed: residents"), None).await?;
+        return Err(DeskReply::NotAllowed("staff group CHN or CHS".to_owned()));
+    }
+    let home = services.trust().member(&services.config.ods).is_some_and(|own| own.kind == MemberKind::CareHome);
+    if home {
         return Ok(());
     }
-    log(services, refused(services, person, "not-allowed: residents"), None).await?;
-    Err(DeskReply::NotAllowed("staff group CHN or CHS, or the scope operate".to_owned()))
+    log(services, refused(services, person, "not-a-care-home: residents"), None).await?;
+    Err(DeskReply::NotDone {
+        why: "only a care home keeps a register of residents".to_owned(),
+        hint: "`careweave directory` shows as what your organisation is a member of the network".to_owned(),
+    })
 }

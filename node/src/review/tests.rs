@@ -120,7 +120,7 @@ fn person(code: &str, id: &str) -> StaffCredential {
         registration: None,
         training_expires: Date::new(2027, 3, 31).unwrap(),
         scopes: Vec::new(),
-        key: careweave_protocol::id::NodeKey([7; 32]),
+        key: careweave_protocol::id::NodeKey(*Digest::of(&[code.as_bytes(), id.as_bytes()]).as_bytes()),
         step_up: None,
         not_before: NOW,
         not_after: NOW.after(Duration::from_secs(3600)),
@@ -178,6 +178,21 @@ async fn queries_under_one_grant_are_one_review_due_in_five_working_days() {
 }
 
 #[tokio::test]
+async fn queries_that_come_together_under_one_grant_are_all_in_its_review() {
+    let store = Store::new();
+    let nurse = person("R9M", "rn");
+    let (grant, signed) = store.grant(1, ADA, &nurse);
+    let queries: Vec<Query> = (10..26).map(|id| query(id, &nurse, Some(&signed))).collect();
+    let opened = queries.iter().map(|query| store.open(query, &nurse, Some(&grant), NOW));
+    futures::future::join_all(opened).await;
+    let found = store.list(false, NOW);
+    let [review] = found.as_slice() else { panic!("{found:#?}") };
+    let mut joined = review.queries.clone();
+    joined.sort_unstable();
+    assert_eq!(joined, queries.iter().map(|query| query.query_id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn nobody_hides_behind_a_review_that_bears_the_same_id() {
     let store = Store::new();
     let (nurse, other) = (person("R9M", "rn"), person("R9X", "par"));
@@ -197,6 +212,40 @@ async fn nobody_hides_behind_a_review_that_bears_the_same_id() {
     store.open(&query(13, &nurse, Some(&signed)), &nurse, Some(&grant), NOW).await;
     let open = store.list(false, NOW);
     assert!(open.iter().any(|review| review.queries == [QueryId([13; 16])] && review.id != grant.id), "{open:#?}");
+    // Further queries join the review of their own grant, whoever had the id before.
+    store.open(&query(14, &nurse, Some(&signed)), &nurse, Some(&grant), NOW).await;
+    store.open(&query(15, &other, Some(&signed_theirs)), &other, Some(&theirs), NOW).await;
+    let open = store.list(false, NOW);
+    assert_eq!(open.len(), 3, "{open:#?}");
+    for pair in [[13, 14], [12, 15]] {
+        assert!(open.iter().any(|review| review.queries == pair.map(|id| QueryId([id; 16]))), "{open:#?}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_closes_their_own_review_under_another_identity() {
+    let store = Store::new();
+    let nurse = StaffCredential { registration: Some("NMC 98I1234E".to_owned()), ..person("R9A", "rn") };
+    let (grant, signed) = store.grant(1, ADA, &nurse);
+    store.open(&query(10, &nurse, Some(&signed)), &nurse, Some(&grant), NOW).await;
+
+    let elsewhere = person("R9M", "auditor");
+    let bearing = |text: &str| StaffCredential { registration: Some(text.to_owned()), ..elsewhere.clone() };
+    for same in [
+        person("R9A", "RN"),
+        StaffCredential { key: nurse.key, ..elsewhere.clone() },
+        bearing("NMC 98I1234E"),
+        bearing(" nmc 98i1234e\n"),
+    ] {
+        assert_eq!(store.close(&same, grant.id, NOW).await, Closure::OwnConduct, "{same:?}");
+        assert_eq!(store.newest().outcome, "review-close-refused");
+    }
+    assert_eq!(store.close(&bearing("NMC 98I1234F"), grant.id, NOW).await, Closure::Closed);
+    // No registration is nobody's.
+    let blank = StaffCredential { registration: Some(" ".to_owned()), ..person("R9A", "hca") };
+    let (grant, signed) = store.grant(2, ADA, &blank);
+    store.open(&query(20, &blank, Some(&signed)), &blank, Some(&grant), NOW).await;
+    assert_eq!(store.close(&bearing(""), grant.id, NOW).await, Closure::Closed);
 }
 
 #[tokio::test]

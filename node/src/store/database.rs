@@ -8,6 +8,7 @@ use rocksdb::{
     WriteOptions,
 };
 use thiserror::Error;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::seal::{KeyEncryptionKey, SealError, StoreKeys};
 
@@ -178,6 +179,8 @@ pub struct Database {
 struct Inner {
     db: DB,
     keys: StoreKeys,
+    importing: Arc<Mutex<()>>,
+    introducing: Mutex<()>,
 }
 
 impl Database {
@@ -198,7 +201,14 @@ impl Database {
         let cache = Cache::new_lru_cache(BLOCK_CACHE);
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(&cache)));
         let db = DB::open_cf_descriptors(&options, dir, families)?;
-        let database = Self { inner: Arc::new(Inner { db, keys: kek.derive()? }) };
+        let database = Self {
+            inner: Arc::new(Inner {
+                db,
+                keys: kek.derive()?,
+                importing: Arc::default(),
+                introducing: Mutex::default(),
+            }),
+        };
         database.check_layout()?;
         Ok(database)
     }
@@ -207,6 +217,18 @@ impl Database {
     #[must_use]
     pub fn keys(&self) -> &StoreKeys {
         &self.inner.keys
+    }
+
+    /// Held by one import from its first file to its end: it keeps in mind what it read, so a second one waits. Blocks; not for tasks.
+    pub(super) fn importing(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.inner.importing).blocking_lock_owned()
+    }
+
+    /// Held from reading who is under a number or a name until whoever is new there is written: those rows list people and are written
+    /// whole, so of two who write at once one would be lost. An import holds it for one resource at a time.
+    #[must_use]
+    pub fn introducing(&self) -> &Mutex<()> {
+        &self.inner.introducing
     }
 
     /// Reads one raw value.

@@ -1,21 +1,28 @@
 //! Medicines that an organisation hides from others: the signed exceptions of its Caldicott guardian, each for one record of one patient,
 //! each with an end. They hide nothing from the organisation itself.
+//!
+//! What is hidden is the drug: a dispensing, a statement or an administration of the same coded medicine tells of it as the prescription
+//! does, and so does the Medication resource that it refers to.
 
 use std::collections::HashSet;
 
 use careweave_protocol::cbor;
 use careweave_protocol::desk::{HiddenMedicine, MedicineException};
 use careweave_protocol::identity::StaffCredential;
-use careweave_protocol::record::Category;
+use careweave_protocol::record::{Category, Form};
 use careweave_protocol::signed::{Signed, Verified};
 use careweave_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::database::{Database, Family, Put, StoreError};
+use super::element::{codings, items, text};
+use super::forms::unpack;
 use super::patients::{self, OpenPatient, PatientKey};
-use super::records;
+use super::records::{self, Indexed};
+use super::references::{Alias, Known, Literal, Pointer};
 use super::seal::SealingKey;
 
 /// What an exception is to write, and under whose key the log speaks of it.
@@ -38,7 +45,7 @@ pub enum Unfit {
     /// A later one is there.
     #[error("a later exception for this medicine is there already")]
     Older,
-    /// The patient has [`EXCEPTIONS`] exceptions.
+    /// The patient has `EXCEPTIONS` exceptions.
     #[error("this patient has as many hidden medicines as there may be")]
     Full,
 }
@@ -103,11 +110,47 @@ pub fn keep(
     Ok(Err(Unfit::NoSuchMedicine))
 }
 
-/// Places of the patient's records ([`records::Indexed::place`]) that are hidden from other organisations at this instant.
+/// Places of the patient's records ([`records::Indexed::place`]) that are hidden from other organisations at this instant: those that an
+/// exception names, and every other medicine among `headers` with a coding of the same drug, or that refers to the same Medication. One
+/// that says its drug in words only is hidden where an exception names it.
 ///
 /// # Errors
 /// When the store fails or a row does not open: then nobody can tell what must be hidden.
-pub fn hidden(database: &Database, patient: &OpenPatient, now: Timestamp) -> Result<HashSet<[u8; 16]>, StoreError> {
+pub fn hidden(
+    database: &Database,
+    patient: &OpenPatient,
+    headers: &[Indexed],
+    now: Timestamp,
+) -> Result<HashSet<[u8; 16]>, StoreError> {
+    let mut found = named(database, patient, now)?;
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let mut medicines = Vec::new();
+    for indexed in headers.iter().filter(|indexed| indexed.header.category == Category::Medications) {
+        medicines.push((
+            indexed.place,
+            indexed.header.resource_type == "Medication",
+            drugs(database, patient, indexed)?,
+        ));
+    }
+    let mut said: HashSet<Drug> = HashSet::new();
+    for (_, _, drugs) in medicines.iter().filter(|(place, _, _)| found.contains(place)) {
+        said.extend(drugs.iter().cloned());
+    }
+    // A prescription refers to a Medication, which has the coding by which a statement names the drug.
+    for (_, _, drugs) in medicines.iter().filter(|(_, is_drug, _)| *is_drug) {
+        if drugs.iter().any(|drug| said.contains(drug)) {
+            said.extend(drugs.iter().cloned());
+        }
+    }
+    let same = medicines.into_iter().filter(|(_, _, drugs)| drugs.iter().any(|drug| said.contains(drug)));
+    found.extend(same.map(|(place, _, _)| place));
+    Ok(found)
+}
+
+/// Places of the records that exceptions name.
+fn named(database: &Database, patient: &OpenPatient, now: Timestamp) -> Result<HashSet<[u8; 16]>, StoreError> {
     let mut found = HashSet::new();
     for part in patient.parts() {
         let there = all(database, part)?;
@@ -171,6 +214,47 @@ fn place_of(
             && header.id == wanted.id
     };
     Ok(records::headers(database, patient)?.into_iter().find(is_it).map(|found| found.place))
+}
+
+/// A drug as a record names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Drug {
+    /// Code system and code.
+    Coded(String, String),
+    /// Place of the Medication resource.
+    Filed([u8; 16]),
+}
+
+/// The drugs that a medicine names. The header's codes are not enough: among them are the kind of a prescription, which every other one
+/// has too, and no reference.
+fn drugs(database: &Database, patient: &OpenPatient, indexed: &Indexed) -> Result<HashSet<Drug>, StoreError> {
+    let mut body = None;
+    for part in patient.parts() {
+        if body.is_none() {
+            body = records::body(database, &part.key, &part.data_key, &indexed.place, Form::Full)?;
+        }
+    }
+    let Some(body) = body else { return Ok(HashSet::new()) };
+    let resource: Value = serde_json::from_slice(&unpack(&body)?).map_err(std::io::Error::from)?;
+    let own = if indexed.header.resource_type == "Medication" { Some(&resource) } else { None };
+    let inside = items(&resource, "contained").filter(|inside| text(inside, "resourceType") == Some("Medication"));
+    let coded = own.into_iter().chain(inside).flat_map(|medication| codings(medication, "code"));
+    let coded = coded.chain(codings(&resource, "medicationCodeableConcept"));
+    let mut found: HashSet<Drug> =
+        coded.map(|(system, code, _)| Drug::Coded(system.to_owned(), code.to_owned())).collect();
+    for literal in items(&resource, "medicationReference").filter_map(|to| Pointer::read(to, &resource).literal) {
+        let name = match literal {
+            Literal::Relative(kind, id) | Literal::Absolute(_, kind, id) => Alias::Record { kind, id },
+            Literal::Urn(url) => Alias::Url(url),
+        };
+        let name = name.key(database.keys());
+        let known = Known::read(database, &name)?.map(|known| known.base);
+        // The name of an entry leads to the record; that of a record is where it is.
+        let entry = known.filter(|place| matches!(literal, Literal::Urn(_)) && *place != [0; 16]);
+        found.insert(Drug::Filed(entry.unwrap_or(name)));
+    }
+    found.extend(own.map(|_| Drug::Filed(indexed.place)));
+    Ok(found)
 }
 
 /// The newest exception for each record of a patient, whether it holds or not.

@@ -30,6 +30,7 @@ use careweave_protocol::desk::import::{BAD_LISTED_MAX, BadEntry, FileReport, Imp
 use careweave_protocol::id::OdsCode;
 use careweave_protocol::time::Timestamp;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 pub(super) use self::demographics::whereabouts;
 use self::filing::Filing;
@@ -55,6 +56,8 @@ pub struct Importer {
     bad_of_file: u64,
     /// Newest `Bundle.timestamp` of the feeds.
     stated: Option<Timestamp>,
+    /// One import at a time, from its first file on.
+    alone: Option<OwnedMutexGuard<()>>,
 }
 
 impl Importer {
@@ -62,17 +65,19 @@ impl Importer {
     #[must_use]
     pub fn new(database: &Database, own: &OdsCode, now: Timestamp) -> Self {
         let filing = Filing::new(database, own, now);
-        Self { filing, now, files: Vec::new(), bad_total: 0, bad_of_file: 0, stated: None }
+        Self { filing, now, files: Vec::new(), bad_total: 0, bad_of_file: 0, stated: None, alone: None }
     }
 
-    /// Takes one file in; `name` is for the report only. What the report counts is on disk; entries that wait for a patient of a later
-    /// file are counted anew in [`Importer::finish`].
+    /// Takes one file in; `name` is for the report only. Waits until no other import is under way; not to be called from a task.
+    ///
+    /// What the report counts is on disk; entries that wait for a patient of a later file are counted anew in [`Importer::finish`].
     ///
     /// # Errors
     /// When the store fails: nothing of the file counts, and importing it again completes it. A reader that fails gives a bad
     /// entry, and what was read before it is kept.
     pub fn file(&mut self, name: &str, reader: impl BufRead) -> Result<FileReport, StoreError> {
         if self.files.is_empty() {
+            self.alone = Some(self.filing.rows().database().importing());
             self.filing.begin()?;
         }
         self.files.push(FileReport { file: name.to_owned(), ..FileReport::default() });
@@ -140,9 +145,15 @@ impl Importer {
         resource: &Value,
         scope: &Scope<'_>,
     ) -> Result<Result<(Outcome, PatientKey), Reason>, StoreError> {
+        let database = self.filing.rows().database().clone();
+        let _one = database.introducing().blocking_lock();
         let filed = match self.filing.file(raw, resource, scope) {
             Ok(filed) => filed,
-            Err(Failure::Bad(reason)) => return Ok(Err(reason)),
+            Err(Failure::Bad(reason)) => {
+                // It may have made its patient known before it turned out to be bad.
+                self.filing.writer.settle()?;
+                return Ok(Err(reason));
+            }
             Err(Failure::Store(error)) => return Err(error),
         };
         self.count(scope.position, filed.0);

@@ -22,8 +22,9 @@ pub fn has_namesake(database: &Database, patient: &OpenPatient) -> Result<bool, 
             let Some(other) = open(database, &key)? else { continue };
             let there = &other.demographics;
             let linked = who.other_numbers.contains(&there.nhs_number) || there.other_numbers.contains(&who.nhs_number);
-            // On both sides of a marker may stand one person, and a warning would say so.
-            let marked = who.number_changed && there.number_changed;
+            // On both sides of a marker may stand one person, and a warning would say so. The other side may not be marked yet: its
+            // Patient may have come later and without a link. So for marked people the warning itself would be a link.
+            let marked = who.number_changed || there.number_changed;
             if !linked && !marked && names(database.keys(), there).contains(name) {
                 return Ok(true);
             }

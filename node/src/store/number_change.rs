@@ -21,6 +21,29 @@ pub(super) fn is_marked(patient: &Value) -> bool {
         .any(|(system, code, _)| system == NUMBER_CHANGE && MARKERS.contains(&code))
 }
 
+/// Takes the traces out of every Patient in a resource: the resource itself, what it contains, and the entries of a bundle.
+pub(crate) fn conceal(resource: &mut Value, number: NhsNumber) {
+    conceal_in(resource, number, DEEP);
+}
+
+fn conceal_in(resource: &mut Value, number: NhsNumber, depth: usize) {
+    // What lies deeper than any document is not shown, and is not released either.
+    let Some(deeper) = depth.checked_sub(1) else {
+        *resource = Value::Null;
+        return;
+    };
+    if text(resource, "resourceType") == Some("Patient") {
+        *resource = without_trace(resource, number);
+    }
+    if let Some(Value::Array(contained)) = resource.get_mut("contained") {
+        contained.iter_mut().for_each(|inner| conceal_in(inner, number, deeper));
+    }
+    if let Some(Value::Array(entries)) = resource.get_mut("entry") {
+        let inner = entries.iter_mut().filter_map(|entry| entry.get_mut("resource"));
+        inner.for_each(|inner| conceal_in(inner, number, deeper));
+    }
+}
+
 /// The Patient under this number, without its links, identifiers of another number, previous names and addresses, extensions, narrative,
 /// and the marker itself.
 pub(super) fn without_trace(patient: &Value, number: NhsNumber) -> Value {
@@ -94,6 +117,8 @@ fn without_extensions(value: &mut Value) {
     }
 }
 
+/// Bundles in bundles: documents have one level; a bound on recursion.
+const DEEP: usize = 8;
 /// Codes of the marker.
 const MARKERS: [&str; 2] = ["adoption", "gender-recognition"];
 /// Elements that say who the person is now. `contact` is not among them: it may name a parent of birth.
@@ -112,3 +137,33 @@ const KEPT: [&str; 13] = [
     "generalPractitioner",
     "managingOrganization",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_patient_in_a_resource_loses_its_traces_and_nothing_else_changes() {
+        let number: NhsNumber = "9990010013".parse().unwrap();
+        let patient = json!({"resourceType": "Patient", "id": "n", "birthDate": "1938-03-14",
+            "identifier": [{"system": NHS_NUMBER, "value": "9990010013"}, {"system": NHS_NUMBER, "value": "9990380422", "use": "old"}],
+            "name": [{"family": "Okafor"}, {"use": "old", "family": "Formerly"}],
+            "link": [{"type": "replaces", "other": {"identifier": {"system": NHS_NUMBER, "value": "9990380422"}}}]});
+        let code = json!({"text": "Asthma"});
+        for mut resource in [
+            patient.clone(),
+            json!({"resourceType": "Condition", "code": code, "contained": [patient]}),
+            json!({"resourceType": "Bundle", "code": code, "entry": [{"fullUrl": "urn:1"}, {"resource": patient}]}),
+        ] {
+            conceal(&mut resource, number);
+            let printed = resource.to_string();
+            assert!(printed.contains("9990010013") && printed.contains("Okafor"), "{printed}");
+            assert!(!printed.contains("9990380422") && !printed.contains("Formerly"), "{printed}");
+            assert!(printed.contains("Asthma") || resource["resourceType"] == "Patient", "{printed}");
+        }
+        let mut plain = json!({"resourceType": "Condition", "code": code, "link": 1});
+        let before = plain.clone();
+        conceal(&mut plain, number);
+        assert_eq!(plain, before);
+    }
+}

@@ -272,6 +272,17 @@ pub fn erase(database: &Database, key: &PatientKey) -> Result<(), StoreError> {
         }
         database.write_synced(batch)?;
     }
+    // Their keys do not tell whose they are; that they open does.
+    if let Some(patient) = &patient {
+        let mut batch = WriteBatch::default();
+        for item in database.scan(Family::Sent, &[])? {
+            let (row, sealed) = item?;
+            if patient.data_key.open(Family::Sent, &row, sealed.into_vec()).is_ok() {
+                database.delete(&mut batch, Family::Sent, &row)?;
+            }
+        }
+        database.write_synced(batch)?;
+    }
     Ok(())
 }
 

@@ -55,7 +55,7 @@ pub enum Unfit {
     /// The stay would begin before the person was born.
     #[error("the stay would begin before the birth date")]
     BeforeBirth,
-    /// One person has [`STAYS`] stays, or the register [`REGISTER`] lines.
+    /// One person has `STAYS` stays, or the register `REGISTER` lines.
     #[error("the register has no room for another stay")]
     Full,
 }

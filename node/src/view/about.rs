@@ -4,11 +4,14 @@ use std::borrow::Cow;
 
 use careweave_protocol::id::NhsNumber;
 use careweave_protocol::query::Patient;
+use careweave_protocol::record::Category;
 use careweave_protocol::record::code::NHS_NUMBER;
 use serde_json::Value;
 
+use super::SourceRecord;
 use super::matching::same_family;
 use super::row::element::{at, list, text};
+use crate::store::number_change;
 
 /// Why a record is about somebody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,28 +24,93 @@ pub enum Contradiction {
     BirthDate,
 }
 
-/// Checks a record (uncompressed FHIR JSON) against the person asked about: a Patient in it, alone, contained or in a document
+/// Who the records of one source are taken to be about: the person asked about, with the numbers that this source links to theirs,
+/// unless the number asked is of a new identity. Then a number that a source links to it would tell the one of the other.
+pub struct Subject<'a> {
+    asked: Cow<'a, Patient>,
+    number_changed: bool,
+    /// Ids of the source's Patients under other numbers, where the number asked is of a new identity.
+    others: Vec<String>,
+}
+
+/// Why a record is not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unshown {
+    /// It is about somebody else, and the reader is told that the source sent it.
+    SomebodyElse,
+    /// It stands under another number than one of a new identity. That there is such a record is not told.
+    Untold,
+}
+
+impl<'a> Subject<'a> {
+    /// From the records of one source; `number_changed` where the own record says that the number asked is of a new identity.
+    #[must_use]
+    pub fn of(asked: &'a Patient, records: &[SourceRecord], number_changed: bool) -> Self {
+        let people = records.iter().filter(|record| record.category == Category::Demographics);
+        let people: Vec<Value> = people.filter_map(|record| serde_json::from_slice(&record.body).ok()).collect();
+        if !number_changed {
+            return Self { asked: with_linked_numbers(asked, &people), number_changed, others: Vec::new() };
+        }
+        let people = people.iter().filter(|json| text(json, "/resourceType").as_deref() == Some("Patient"));
+        let (theirs, others): (Vec<&Value>, Vec<&Value>) =
+            people.partition(|json| json_about(json, asked) != Err(Contradiction::NhsNumber));
+        let ids = |people: Vec<&Value>| people.iter().filter_map(|json| text(json, "/id")).collect::<Vec<String>>();
+        let (theirs, mut others) = (ids(theirs), ids(others));
+        others.retain(|id| !theirs.contains(id));
+        Self { asked: Cow::Borrowed(asked), number_changed, others }
+    }
+
+    /// What may be read of a record (uncompressed FHIR JSON); nothing of one that is not JSON.
+    ///
+    /// # Errors
+    /// The record must not be shown.
+    pub fn read(&self, body: &[u8]) -> Result<Option<Value>, Unshown> {
+        let Ok(mut json) = serde_json::from_slice::<Value>(body) else { return Ok(None) };
+        match json_about(&json, &self.asked) {
+            Err(Contradiction::NhsNumber) if self.number_changed => return Err(Unshown::Untold),
+            Err(_) => return Err(Unshown::SomebodyElse),
+            Ok(()) => {}
+        }
+        if self.number_changed {
+            let other = |pointer: &str| {
+                let reference = text(&json, &format!("{pointer}/reference"));
+                reference.is_some_and(|to| self.others.iter().any(|id| to.rsplit(['/', ':']).next() == Some(id)))
+            };
+            if SUBJECTS.iter().any(|pointer| other(pointer)) {
+                return Err(Unshown::Untold);
+            }
+            number_change::conceal(&mut json, self.asked.nhs_number);
+        }
+        Ok(Some(json))
+    }
+
+    /// What may be released of a record: its own bytes, or for a number of a new identity what is left of it. `None` where it must not
+    /// be shown.
+    #[must_use]
+    pub fn release(&self, body: &[u8]) -> Option<Vec<u8>> {
+        match self.read(body) {
+            Err(_) => None,
+            Ok(_) if !self.number_changed => Some(body.to_vec()),
+            // What cannot be read cannot be known to be without traces.
+            Ok(left) => left.and_then(|left| serde_json::to_vec(&left).ok()),
+        }
+    }
+}
+
+/// Checks a record (FHIR JSON) against the person asked about: a Patient in it, alone, contained or in a document
 /// bundle, must not have another NHS number or birth date, and a logical reference to its subject must not name another number.
 /// What says nothing about the person, and what cannot be read, contradicts nothing: it becomes a row that says so.
 ///
 /// # Errors
 /// The record is about somebody else and must not be shown.
-pub fn about_asked_patient(body: &[u8], asked: &Patient) -> Result<(), Contradiction> {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(json) => json_about(&json, asked),
-        Err(_) => Ok(()),
-    }
-}
-
-/// As [`about_asked_patient`], of a body that is parsed already.
-pub(super) fn json_about(json: &Value, asked: &Patient) -> Result<(), Contradiction> {
+fn json_about(json: &Value, asked: &Patient) -> Result<(), Contradiction> {
     resource(json, asked, DEEP)
 }
 
 /// Who is asked about, with the numbers that a source's own Patients say replaced one that was asked or were replaced by it
 /// (`Patient.link`, replaced-by or replaces). A holder that knows of the link answers under either number, which the asker may not
 /// have known of. Only a Patient of the same birth date and family name adds a number.
-pub(super) fn with_linked_numbers<'a>(asked: &'a Patient, records: &[Value]) -> Cow<'a, Patient> {
+fn with_linked_numbers<'a>(asked: &'a Patient, records: &[Value]) -> Cow<'a, Patient> {
     let patients: Vec<&Value> =
         records.iter().filter(|json| text(json, "/resourceType").as_deref() == Some("Patient")).collect();
     let mut known = Cow::Borrowed(asked);
@@ -158,7 +226,7 @@ mod tests {
 
     fn check(body: &Value) -> Result<(), Contradiction> {
         let other_numbers = vec!["9990256950".parse().unwrap()];
-        about_asked_patient(body.to_string().as_bytes(), &Patient { other_numbers, ..asked() })
+        json_about(body, &Patient { other_numbers, ..asked() })
     }
 
     fn number(value: &str) -> Value {

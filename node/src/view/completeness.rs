@@ -67,38 +67,6 @@ pub fn absences(
     empty.map(|category| asked.absence(category)).collect()
 }
 
-/// The category's name at the head of a sentence.
-#[must_use]
-pub fn title(category: Category) -> &'static str {
-    match category {
-        Category::Demographics => "Demographics",
-        Category::Problems => "Problems",
-        Category::Allergies => "Allergies",
-        Category::Medications => "Medications",
-        Category::Results => "Results",
-        Category::Imaging => "Imaging",
-        Category::Vitals => "Vital signs",
-        Category::Procedures => "Procedures",
-        Category::Immunisations => "Immunisations",
-        Category::Encounters => "Encounters",
-        Category::Appointments => "Appointments",
-        Category::Discharge => "Discharge",
-        Category::Letters => "Letters",
-        Category::CarePlan => "Care plan",
-        Category::AdvanceCare => "Advance care",
-        Category::Assessments => "Assessments",
-        Category::CareTeam => "Care team",
-        Category::Referrals => "Referrals",
-        Category::Flags => "Flags",
-        Category::Safeguarding => "Safeguarding",
-        Category::SocialCare => "Social care",
-        Category::AboutMe => "About me",
-        Category::RedBag => "Red bag",
-        Category::Experience => "Experience",
-        Category::Other => "Other",
-    }
-}
-
 /// Those that were asked, and how far they replied.
 struct Asked<'a> {
     sources: Vec<(usize, &'a SourceRecords)>,
@@ -125,12 +93,13 @@ impl Asked<'_> {
                 s.outcome == Some(SourceOutcome::Answered) && s.open.contains(&category) && !hidden && !somebody_else
             })
             .count();
-        let title = title(category);
+        let title = category.title();
         let sources = if total == 1 { "source" } else { "sources" };
         let (kind, mut text) = if self.whole && open > 0 {
             let dates =
                 if self.dated && !Category::SAFETY.contains(&category) { " for the dates asked for" } else { "" };
-            ("none-recorded", format!("{title}: none recorded at {open} of {total} {sources}{dates}."))
+            let elsewhere = if open < total { " This does NOT mean none elsewhere." } else { "" };
+            ("none-recorded", format!("{title}: none recorded at {open} of {total} {sources}{dates}.{elsewhere}"))
         } else {
             ("nothing-supplied", format!("{title}: nothing supplied by {total} {sources}. This does NOT mean none."))
         };

@@ -3,10 +3,11 @@ use careweave_protocol::desk::view::{Identity, WITHHELD};
 use careweave_protocol::id::{Digest, QueryId};
 use careweave_protocol::query::{Cause, Patient, Period, Purpose};
 use careweave_protocol::time::Date;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
+mod number_changed;
 mod restricted;
 mod warned;
 
@@ -74,6 +75,7 @@ fn request(query: &Query) -> Request<'_> {
         last_look: None,
         self_claimed: false,
         namesake: false,
+        number_changed: false,
         as_at: Timestamp::from_rfc3339("2026-11-02T14:10:00Z").unwrap(),
         zone: "Europe/London",
         own_identity: OwnIdentity::Confirmed,

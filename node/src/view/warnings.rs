@@ -40,7 +40,7 @@ impl Warnings {
         }
     }
 
-    /// In the order of their ids. Of what stands at its own rows as well, only the first [`ROWS_NAMED`] are named.
+    /// In the order of their ids. Of what stands at its own rows as well, only the first `ROWS_NAMED` are named.
     #[must_use]
     pub fn into_notices(self) -> Vec<Notice> {
         let notices = self.0.into_iter().map(|(warning, abouts)| {
@@ -80,16 +80,18 @@ impl Warnings {
         }
     }
 
-    /// Another number of the same person: asked for as well, or held by a source.
-    pub fn of_numbers(&mut self, entries: &[Entry], asked: &Patient) {
-        if !asked.other_numbers.is_empty() {
+    /// Another number of the same person: asked for as well, or held by a source. Of somebody restricted no number is given.
+    pub fn of_numbers(&mut self, entries: &[Entry], asked: &Patient, restricted: bool) {
+        if !asked.other_numbers.is_empty() && restricted {
+            self.add(Warning::NumberReplaced, "also asked for under another number");
+        } else if !asked.other_numbers.is_empty() {
             let others: Vec<String> = asked.other_numbers.iter().map(|number| number.spaced()).collect();
             self.add(Warning::NumberReplaced, &format!("also asked for under {}", others.join(", ")));
         }
         for entry in entries {
             let Some(person) = &entry.person else { continue };
             // The former number of somebody restricted is nobody's to see.
-            if !person.restricted && person.numbers.iter().any(|number| *number != asked.nhs_number) {
+            if !restricted && !person.restricted && person.numbers.iter().any(|number| *number != asked.nhs_number) {
                 self.add(Warning::NumberReplaced, &format!("{} holds another number", entry.row.source));
             }
         }

@@ -92,6 +92,38 @@ categories! {
 }
 
 impl Category {
+    /// The category's name as a heading and at the head of a sentence.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Demographics => "Demographics",
+            Self::Problems => "Problems",
+            Self::Allergies => "Allergies",
+            Self::Medications => "Medications",
+            Self::Results => "Results",
+            Self::Imaging => "Imaging",
+            Self::Vitals => "Vital signs",
+            Self::Procedures => "Procedures",
+            Self::Immunisations => "Immunisations",
+            Self::Encounters => "Encounters",
+            Self::Appointments => "Appointments",
+            Self::Discharge => "Discharge",
+            Self::Letters => "Letters",
+            Self::CarePlan => "Care plan",
+            Self::AdvanceCare => "Advance care",
+            Self::Assessments => "Assessments",
+            Self::CareTeam => "Care team",
+            Self::Referrals => "Referrals",
+            Self::Flags => "Flags",
+            Self::Safeguarding => "Safeguarding",
+            Self::SocialCare => "Social care",
+            Self::AboutMe => "About me",
+            Self::RedBag => "Red bag",
+            Self::Experience => "Experience",
+            Self::Other => "Other",
+        }
+    }
+
     /// Categories that are never filtered by date or category: leaving one out of a view could hurt somebody.
     pub const SAFETY: [Self; 5] = [Self::Allergies, Self::Medications, Self::Problems, Self::Flags, Self::AdvanceCare];
 

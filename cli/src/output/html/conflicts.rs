@@ -7,7 +7,6 @@ use maud::{Markup, html};
 use super::super::view::rows::status_words;
 use super::head;
 use super::said::{Said, dated};
-use super::words::title;
 
 /// Every conflict with every side.
 pub(super) fn section(view: &View) -> Markup {
@@ -33,7 +32,7 @@ fn conflict(number: usize, conflict: &Conflict) -> Markup {
             h3 {
                 span.subject { (Said(&conflict.subject)) } " "
                 span.mark.stop { "▲ " (Said(&conflict.id)) } " "
-                span.fine { (title(conflict.category)) }
+                span.fine { (conflict.category.title()) }
             }
             p.words { (Said(&conflict.text)) }
             table.sides {

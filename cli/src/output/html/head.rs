@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::super::view::account::Account;
 use super::super::view::without_facts;
 use super::said::{Said, dated};
-use super::words::{self, counted, title};
+use super::words::{self, counted};
 
 /// Who it is about, in sight at any time on a screen.
 pub(super) fn banner(view: &View, account: &Account) -> Markup {
@@ -119,7 +119,7 @@ pub(super) fn key_facts(view: &View) -> Markup {
 pub(super) fn closed_to_role(view: &View) -> Vec<String> {
     let mut lines = Vec::new();
     if !view.role_cannot_see.is_empty() {
-        let closed: Vec<&str> = view.role_cannot_see.iter().map(|category| title(*category)).collect();
+        let closed: Vec<&str> = view.role_cannot_see.iter().map(|category| category.title()).collect();
         lines.push(format!("Your role cannot see: {}.", closed.join(", ")));
     }
     if !view.may_exist.is_empty() {

@@ -10,7 +10,7 @@ use super::super::view::rows::{DOCUMENTS, MEASURED, recorded, repeated, status_w
 use super::conflicts::anchor;
 use super::head;
 use super::said::{Said, dated};
-use super::words::{counted, interpretation, title};
+use super::words::{counted, interpretation};
 
 /// A category with its heading.
 pub(super) fn section(category: Category, rows: &[Row], view: &View, clashes: &Clashes<'_>) -> Markup {
@@ -19,7 +19,7 @@ pub(super) fn section(category: Category, rows: &[Row], view: &View, clashes: &C
     html! {
         section.category aria-labelledby=(category) {
             h2 id=(category) {
-                (title(category)) " " span.count { (rows.len()) }
+                (category.title()) " " span.count { (rows.len()) }
                 @if new > 0 { " " span.mark.new { (new) " NEW" } }
             }
             @if DOCUMENTS.contains(&category) {

@@ -2,38 +2,6 @@
 
 use careweave_protocol::identity::StaffGroup;
 use careweave_protocol::query::Purpose;
-use careweave_protocol::record::Category;
-
-/// The category's name as a heading.
-pub(super) fn title(category: Category) -> &'static str {
-    match category {
-        Category::Demographics => "Demographics",
-        Category::Problems => "Problems",
-        Category::Allergies => "Allergies",
-        Category::Medications => "Medicines",
-        Category::Results => "Results",
-        Category::Imaging => "Imaging",
-        Category::Vitals => "Vital signs",
-        Category::Procedures => "Procedures",
-        Category::Immunisations => "Immunisations",
-        Category::Encounters => "Encounters",
-        Category::Appointments => "Appointments",
-        Category::Discharge => "Discharge",
-        Category::Letters => "Letters",
-        Category::CarePlan => "Care plan",
-        Category::AdvanceCare => "Advance care",
-        Category::Assessments => "Assessments",
-        Category::CareTeam => "Care team",
-        Category::Referrals => "Referrals",
-        Category::Flags => "Flags",
-        Category::Safeguarding => "Safeguarding",
-        Category::SocialCare => "Social care",
-        Category::AboutMe => "About me",
-        Category::RedBag => "Red bag",
-        Category::Experience => "Experience",
-        Category::Other => "Other",
-    }
-}
 
 /// The staff group in words.
 pub(super) fn group(group: StaffGroup) -> &'static str {

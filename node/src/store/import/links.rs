@@ -5,7 +5,7 @@ use careweave_protocol::limits::OTHER_NUMBERS_MAX;
 use serde_json::Value;
 
 use super::filing::Filing;
-use super::person::{conceal_what_is_here, strip_what_is_here};
+use super::person::{conceal_what_is_here, remember, restrip};
 use super::reason::Failure;
 use crate::store::database::{Family, StoreError};
 use crate::store::element::{items, text};
@@ -175,25 +175,24 @@ fn share_restrictions(
     let restricts = patient.marks.restrictions.contains(place);
     for other in &others {
         let theirs = other.marks.restrictions.iter().filter(|by| *by != place);
-        let (mine, whereabouts) = (&mut patient.marks.restrictions, &mut patient.marks.whereabouts);
-        extend(mine, theirs);
-        extend(whereabouts, &other.marks.whereabouts);
+        extend(&mut patient.marks.restrictions, theirs);
+        // What this Patient says is the newest.
+        let mine = std::mem::replace(&mut patient.marks.whereabouts, other.marks.whereabouts.clone());
+        remember(&mut patient.marks.whereabouts, mine);
     }
     patient.demographics.restricted = !patient.marks.restrictions.is_empty();
     for mut other in others {
-        let before = other.marks.clone();
+        let before = other.clone();
         if !restricts {
             other.marks.restrictions.retain(|by| by != place);
         }
         extend(&mut other.marks.restrictions, &patient.marks.restrictions);
-        extend(&mut other.marks.whereabouts, &patient.marks.whereabouts);
-        if other.marks == before {
+        remember(&mut other.marks.whereabouts, patient.marks.whereabouts.iter().cloned());
+        if other.marks == before.marks {
             continue;
         }
         other.demographics.restricted = !other.marks.restrictions.is_empty();
-        if other.demographics.restricted && before.restrictions.is_empty() {
-            strip_what_is_here(filing, &other)?;
-        }
+        restrip(filing, &before, &other)?;
         filing.put_patient(other)?;
     }
     Ok(())
@@ -209,5 +208,5 @@ fn extend<'a, T: Clone + PartialEq + 'a>(list: &mut Vec<T>, more: impl IntoItera
 
 /// Links of one Patient resource: each number asked about may have been written in both directions.
 const LINKS: usize = 2 * OTHER_NUMBERS_MAX;
-/// Restrictions or texts of whereabouts that rows of one person share: four rows of a full person each.
+/// Restrictions that rows of one person share: far more Patients than anybody has.
 const SHARED: usize = 256;

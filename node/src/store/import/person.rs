@@ -1,5 +1,7 @@
 //! Files a Patient: finds or makes the person it is about, notes every name they go by, and keeps their row up to date.
 
+use std::collections::BTreeSet;
+
 use careweave_protocol::record::{Category, Form};
 use serde_json::Value;
 
@@ -22,8 +24,9 @@ use crate::store::registration::{REGISTRATIONS, Registration};
 use crate::store::strip::Whereabouts;
 use crate::view::matching::Demographics;
 
-/// Texts that give an address away, remembered for one person.
-const WHEREABOUTS: usize = 64;
+/// Texts that give an address away, remembered for one person under all their numbers: sixty or so addresses, each with a telephone
+/// number. Past them the oldest go.
+const WHEREABOUTS: usize = 256;
 
 /// Files a Patient resource.
 pub(super) fn file(
@@ -99,9 +102,7 @@ fn take(
             conceal_what_is_here(filing, &mut patient.clone())?;
         }
     }
-    if patient.demographics.restricted && !held.demographics.restricted {
-        strip_what_is_here(filing, &patient)?;
-    }
+    restrip(filing, held, &patient)?;
     let untraced = patient.marks.number_changed.then(|| without_trace(resource, patient.demographics.nhs_number));
     let item = Item {
         raw,
@@ -141,8 +142,10 @@ pub(super) fn introduce(filing: &mut Filing, resource: &Value) -> Result<Option<
             patient.note_marks();
             conceal_what_is_here(filing, &mut patient)?;
         }
-        patient.marks.whereabouts = whereabouts(resource);
-        patient.marks.whereabouts.truncate(WHEREABOUTS);
+        let held = patient.clone();
+        patient.marks.whereabouts.clear();
+        remember(&mut patient.marks.whereabouts, whereabouts(resource));
+        restrip(filing, &held, &patient)?;
         filing.put_patient(patient)?;
     }
     filing.arrives(filing.keys().blind_number(&number));
@@ -221,11 +224,7 @@ fn updated(
         patient.marks.restrictions.push(place);
     }
     patient.demographics.restricted = !patient.marks.restrictions.is_empty();
-    for text in whereabouts(resource) {
-        if patient.marks.whereabouts.len() < WHEREABOUTS && !patient.marks.whereabouts.contains(&text) {
-            patient.marks.whereabouts.push(text);
-        }
-    }
+    remember(&mut patient.marks.whereabouts, whereabouts(resource));
     patient.marks.registrations.retain(|there| there.place != place);
     if patient.marks.registrations.len() >= REGISTRATIONS {
         patient.marks.registrations.remove(0);
@@ -278,20 +277,54 @@ pub(super) fn conceal_what_is_here(filing: &mut Filing, patient: &mut OpenPatien
     Ok(())
 }
 
-/// Makes the stripped forms of everything that is here: before the patient's row says that they are needed, so that a crash
-/// in between repeats the work and never serves a record unstripped.
-pub(super) fn strip_what_is_here(filing: &mut Filing, patient: &OpenPatient) -> Result<(), Failure> {
+/// Keeps texts in mind, the newest last; what is said again is new again.
+pub(super) fn remember(known: &mut Vec<String>, texts: impl IntoIterator<Item = String>) {
+    for text in texts {
+        known.retain(|there| *there != text);
+        known.push(text);
+    }
+    known.drain(..known.len().saturating_sub(WHEREABOUTS));
+}
+
+/// Gives what is here the forms that a row needs from now on: stripped ones where the restriction is new or other texts than before give
+/// the whereabouts away, none where it has ended.
+pub(super) fn restrip(filing: &mut Filing, held: &OpenPatient, patient: &OpenPatient) -> Result<(), Failure> {
+    let texts = |patient: &OpenPatient| patient.marks.whereabouts.iter().cloned().collect::<BTreeSet<String>>();
+    match (held.demographics.restricted, patient.demographics.restricted) {
+        (true, true) if texts(held) != texts(patient) => strip_what_is_here(filing, patient),
+        (false, true) => strip_what_is_here(filing, patient),
+        (true, false) => forget_stripped(filing, patient),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the stripped forms of everything that is here, those that are there anew: before the patient's row says that they are needed, so
+/// that a crash in between repeats the work and never serves a record unstripped.
+fn strip_what_is_here(filing: &mut Filing, patient: &OpenPatient) -> Result<(), Failure> {
     filing.writer.commit()?;
     let database = filing.rows().database().clone();
     let known = Whereabouts::new(patient.marks.whereabouts.iter().map(String::as_str));
     for mut indexed in headers(&database, patient)? {
-        if indexed.header.form(Form::FullStripped).is_some() {
-            continue;
-        }
         let Some(resource) = original(filing, patient, &indexed)? else { continue };
         let class = Class { category: indexed.header.category, labels: indexed.header.labels };
         let made = forms::stripped(&mut filing.packer, &resource, &class, &known)?;
+        indexed.header.forms.retain(|there| there.form.stripped() != there.form);
         write_forms(filing, patient, &mut indexed, &class, made)?;
+    }
+    Ok(())
+}
+
+/// Removes the stripped forms: they would be as old as the restriction that has ended if another began.
+fn forget_stripped(filing: &mut Filing, patient: &OpenPatient) -> Result<(), Failure> {
+    filing.writer.commit()?;
+    let database = filing.rows().database().clone();
+    for mut indexed in headers(&database, patient)? {
+        for form in Form::ALL.into_iter().filter(|form| form.stripped() == *form) {
+            filing.writer.delete(Family::Forms, &form_key(&patient.key, &indexed.place, form))?;
+        }
+        indexed.header.forms.retain(|there| there.form.stripped() != there.form);
+        filing.put_header(&patient.key, &patient.data_key, &indexed.place, &indexed.header)?;
+        filing.writer.settle()?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 use careweave_protocol::cbor;
 use careweave_protocol::id::OdsCode;
 use careweave_protocol::record::Header;
+use careweave_protocol::time::{PartialDate, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,7 +102,7 @@ pub(super) fn withdraw(filing: &mut Filing, owner: &PatientKey, place: &[u8; 16]
 
 /// Whether a record names this organisation itself.
 pub(super) fn names_own(filing: &mut Filing, item: &Item<'_>, scope: &Scope<'_>) -> Result<bool, StoreError> {
-    for reference in named_by(item.resource, item.kind) {
+    for reference in named_by(item.resource, item.kind, filing.now) {
         if organisation(filing, reference, item.resource, scope)?.is_some_and(|ods| ods == filing.own) {
             return Ok(true);
         }
@@ -120,7 +121,7 @@ fn says(filing: &mut Filing, item: &Item<'_>, scope: &Scope<'_>) -> Result<Carri
         carrier.joins =
             items(resource, "careTeam").filter_map(|team| named(filing, team, resource)).take(CARRIED).collect();
     }
-    for reference in named_by(resource, item.kind) {
+    for reference in named_by(resource, item.kind, filing.now) {
         if let Some(ods) = organisation(filing, reference, resource, scope)?
             && !carrier.to.contains(&ods)
         {
@@ -137,8 +138,9 @@ fn says(filing: &mut Filing, item: &Item<'_>, scope: &Scope<'_>) -> Result<Carri
     Ok(carrier)
 }
 
-/// References to those whom a carrier is for.
-fn named_by<'a>(resource: &'a Value, kind: &str) -> Vec<&'a Value> {
+/// References to those whom a carrier is for. Whoever is no member of a care team any more was one, and reads on nothing of it; that is
+/// known as of the import, so an end yet to come counts when the record is imported again.
+fn named_by<'a>(resource: &'a Value, kind: &str, now: Timestamp) -> Vec<&'a Value> {
     let direct = |names: &'static [&'static str]| names.iter().flat_map(|name| items(resource, name));
     let inside = |list: &'static str, names: &'static [&'static str]| {
         items(resource, list).flat_map(|entry| names.iter().flat_map(|name| items(entry, name)))
@@ -151,18 +153,28 @@ fn named_by<'a>(resource: &'a Value, kind: &str) -> Vec<&'a Value> {
             .filter(|participant| text(participant, "status") != Some("declined"))
             .flat_map(|participant| items(participant, "actor"))
             .collect(),
+        "CareTeam" if has_ended(resource, now) => Vec::new(),
         "CareTeam" => {
-            direct(&["managingOrganization"]).chain(inside("participant", &["member", "onBehalfOf"])).collect()
+            let members = items(resource, "participant").filter(|participant| !has_ended(participant, now));
+            let named = members.flat_map(|member| ["member", "onBehalfOf"].iter().flat_map(|name| items(member, name)));
+            direct(&["managingOrganization"]).chain(named).collect()
         }
         "CarePlan" => items(resource, "contained")
             .filter(|team| text(team, "resourceType") == Some("CareTeam"))
-            .flat_map(|team| named_by(team, "CareTeam"))
+            .filter(|team| text(team, "status").is_none_or(|status| !TAKEN_BACK.contains(&status)))
+            .flat_map(|team| named_by(team, "CareTeam", now))
             .collect(),
         "Encounter" if is_meeting(resource) => {
             direct(&["serviceProvider"]).chain(inside("participant", &["individual"])).collect()
         }
         _ => Vec::new(),
     }
+}
+
+/// Whether its period is over.
+fn has_ended(element: &Value, now: Timestamp) -> bool {
+    let end = element.get("period").and_then(|period| text(period, "end")).and_then(PartialDate::parse);
+    end.is_some_and(|end| end.until <= now)
 }
 
 /// References to what a carrier carries.

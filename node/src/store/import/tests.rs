@@ -305,6 +305,104 @@ fn stripped_forms_of_a_restricted_patient_contain_no_address_whenever_they_were_
 }
 
 #[test]
+fn stripped_forms_follow_the_whereabouts_and_go_with_the_restriction() {
+    let store = Store::new("restricted-moves");
+    let version = |version: &str, restricted: bool, lines: Vec<String>| {
+        let code = if restricted { "R" } else { "N" };
+        let security = json!([{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": code}]);
+        let meta = json!({"versionId": version, "security": security});
+        with(person("1", ADA, "Okafor"), json!({"meta": meta, "address": [{"line": lines}]})).to_string()
+    };
+    let note =
+        with(condition("c", subject("Patient/1")), json!({"note": [{"text": "safe at Rowan Lodge Refuge now"}]}));
+    let left = || store.form(ADA, "c", Form::FullStripped);
+    store.import(&[&version("1", true, vec!["12 Lavender Quay Road".to_owned()]), &note.to_string()]);
+    assert!(left().unwrap().contains("Rowan Lodge"));
+    store.import(&[&version("2", true, vec!["Rowan Lodge Refuge".to_owned()])]);
+    assert!(!left().unwrap().contains("Rowan Lodge"), "{:?}", left());
+    // Of more texts than are remembered the oldest go.
+    let many = (0..300).map(|n| format!("House of number {n}")).collect();
+    store.import(&[&version("3", true, many)]);
+    assert!(left().unwrap().contains("Rowan Lodge"));
+    store.import(&[&version("4", true, vec!["Rowan Lodge Refuge".to_owned()])]);
+    assert!(!left().unwrap().contains("Rowan Lodge"));
+
+    let forms = |id: &str| {
+        let patient = store.patient(ADA);
+        let place = store.headers(ADA).into_iter().find(|indexed| indexed.header.id == id).unwrap().place;
+        let prefix = [patient.key.as_bytes().as_slice(), &place].concat();
+        store.database.scan(crate::store::database::Family::Forms, &prefix).unwrap().count()
+    };
+    let before = forms("c");
+    store.import(&[&version("5", false, vec!["Rowan Lodge Refuge".to_owned()])]);
+    assert!(left().is_none() && store.form(ADA, "1", Form::FullStripped).is_none());
+    assert_eq!((forms("c"), store.header(ADA, "c").forms.len()), (before - 2, 2));
+    store.import(&[&version("6", true, vec!["Rowan Lodge Refuge".to_owned()])]);
+    assert!(!left().unwrap().contains("Rowan Lodge"));
+}
+
+#[test]
+fn whoever_is_made_known_while_an_import_is_under_way_is_kept_under_the_same_number() {
+    let store = Store::new("two-write");
+    let born = |id: &str, born: &str| with(person(id, ADA, "Okafor"), json!({"birthDate": born})).to_string();
+    let database = store.database.clone();
+    let mut importer = super::Importer::new(&store.database, &crate::store::tests::own(), NOW);
+    importer.file("one", born("1", "1938-03-14").as_bytes()).unwrap();
+    let (lines, source) = Lines::new();
+    std::thread::scope(|scope| {
+        let reading =
+            scope.spawn(move || importer.file("two", std::io::BufReader::with_capacity(1, source)).map(|_| importer));
+        lines.send(born("2", "1939-03-14") + "\n" + &born("3", "1940-03-14") + "\n").unwrap();
+        lines.send(" ".to_owned()).unwrap();
+        // The reader asks for more: what it has read is written, and no lock is held.
+        {
+            let _one = database.introducing().blocking_lock();
+            let mut who = store.patients(ADA).remove(0).demographics;
+            who.birth_date = careweave_protocol::time::Date::new(1941, 3, 14);
+            crate::store::patients::create(&database, who).unwrap();
+        }
+        lines.send(born("4", "1942-03-14") + "\n").unwrap();
+        drop(lines);
+        reading.join().unwrap().unwrap().finish().unwrap();
+    });
+    assert_eq!(store.patients(ADA).len(), 5);
+    // One import at a time, however many are asked for.
+    let number = |n: usize| born(&format!("p{n}"), &format!("19{}-01-01", 50 + n));
+    std::thread::scope(|scope| {
+        for n in 0..8 {
+            let (store, text) = (&store, number(n));
+            scope.spawn(move || assert_eq!(store.import(&[&text]).imported, 1));
+        }
+    });
+    assert_eq!(store.patients(ADA).len(), 13);
+}
+
+/// A file that comes in pieces; the next piece is taken when everything before it was read.
+struct Lines {
+    coming: std::sync::mpsc::Receiver<String>,
+    piece: std::io::Cursor<Vec<u8>>,
+}
+
+impl Lines {
+    fn new() -> (std::sync::mpsc::SyncSender<String>, Self) {
+        let (sender, coming) = std::sync::mpsc::sync_channel(0);
+        (sender, Self { coming, piece: std::io::Cursor::default() })
+    }
+}
+
+impl std::io::Read for Lines {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.piece.read(out)?;
+        if count > 0 {
+            return Ok(count);
+        }
+        let Ok(next) = self.coming.recv() else { return Ok(0) };
+        self.piece = std::io::Cursor::new(next.into_bytes());
+        self.piece.read(out)
+    }
+}
+
+#[test]
 fn the_essential_form_is_made_only_where_a_label_is_outranked() {
     let store = Store::new("essential");
     let psy = json!({"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}]});

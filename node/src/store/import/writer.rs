@@ -22,16 +22,19 @@ pub(in crate::store) struct Writer {
     batch: WriteBatch,
     pending: HashMap<(Family, [u8; 16]), Vec<u8>>,
     unsynced: usize,
+    /// Whether the batch has rows that others write too.
+    introduces: bool,
 }
 
 impl Writer {
     pub(super) fn new(database: Database) -> Self {
-        Self { database, batch: WriteBatch::default(), pending: HashMap::new(), unsynced: 0 }
+        Self { database, batch: WriteBatch::default(), pending: HashMap::new(), unsynced: 0, introduces: false }
     }
 
     /// Adds a row. Rows of one resource stay in one batch: batches end in [`Writer::settle`] only.
     pub(in crate::store) fn put(&mut self, family: Family, key: &[u8], value: Vec<u8>) -> Result<(), StoreError> {
         self.database.put(&mut self.batch, family, key, &value)?;
+        self.introduces |= matches!(family, Family::Numbers | Family::Namesakes);
         if let (true, Ok(key)) = (READ_BACK.contains(&family), key.try_into()) {
             self.pending.insert((family, key), value);
         }
@@ -43,9 +46,9 @@ impl Writer {
         self.database.delete(&mut self.batch, family, key)
     }
 
-    /// Between two resources: writes the batch when it is large enough.
+    /// Between two resources: writes the batch when it is large enough, or when it makes somebody known: the next who does must see it.
     pub(super) fn settle(&mut self) -> Result<(), StoreError> {
-        if self.batch.len() < BATCH_ROWS && self.batch.size_in_bytes() < BATCH_BYTES {
+        if !self.introduces && self.batch.len() < BATCH_ROWS && self.batch.size_in_bytes() < BATCH_BYTES {
             return Ok(());
         }
         if self.unsynced > UNSYNCED_BYTES { self.sync() } else { self.commit() }
@@ -55,6 +58,7 @@ impl Writer {
     pub(in crate::store) fn commit(&mut self) -> Result<(), StoreError> {
         self.unsynced += self.batch.size_in_bytes();
         self.pending.clear();
+        self.introduces = false;
         self.database.write_buffered(std::mem::take(&mut self.batch))
     }
 
@@ -63,6 +67,7 @@ impl Writer {
         self.database.put(&mut self.batch, Family::Meta, SYNCED, &[1])?;
         self.unsynced = 0;
         self.pending.clear();
+        self.introduces = false;
         self.database.write_synced(std::mem::take(&mut self.batch))
     }
 }

@@ -74,6 +74,13 @@ fn the_two_sides_of_a_number_change_do_not_warn_of_each_other_and_a_second_entry
     import(&store, &[person("1", ADA, "Okafor"), with(person("2", BEN, "Okafor"), link)]);
     assert!(!namesake(&store, ADA) && !namesake(&store, BEN));
 
+    // The former Patient comes later and without a link: not marked, and told of from neither side.
+    let store = Store::new("namesakes-marked-first");
+    let mark = json!({"meta": {"tag": [{"system": NUMBER_CHANGE, "code": "adoption"}]}});
+    import(&store, &[with(person("2", BEN, "Okafor"), mark), person("1", ADA, "Okafor")]);
+    assert!(!store.patient(ADA).demographics.number_changed);
+    assert!(!namesake(&store, ADA) && !namesake(&store, BEN));
+
     let store = Store::new("namesakes-twice");
     let local = |value: &str| json!({"identifier": [{"system": NHS_NUMBER, "value": ADA}, {"system": "urn:register", "value": value}]});
     import(&store, &[with(person("1", ADA, "Okafor"), local("1")), with(person("2", ADA, "Okafor"), local("2"))]);

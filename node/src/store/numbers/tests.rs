@@ -207,10 +207,19 @@ fn what_one_row_says_about_the_person_counts_for_every_row() {
         }
         let left = store.form(BEN, "c", Form::FullStripped).unwrap();
         assert!(!left.contains("Lavender"), "{place} {left}");
+        // Where the person moves to under one number is withheld under the other, in what was there before.
+        let told =
+            with(condition("d", reference("Patient/2")), json!({"note": [{"text": "safe at Rowan Lodge Refuge"}]}));
+        let refuge = with(old.clone(), json!({"address": [{"line": ["Rowan Lodge Refuge"]}]}));
+        in_order(&store, &[&told]);
+        assert!(store.form(BEN, "d", Form::FullStripped).unwrap().contains("Rowan Lodge"), "{place}");
+        in_order(&store, &[&refuge]);
+        assert!(!store.form(BEN, "d", Form::FullStripped).unwrap().contains("Rowan Lodge"), "{place}");
         // The restriction ends where it began.
         let lifted = with(person("1", ADA, "Okafor"), link("replaced-by", number(BEN)));
         in_order(&store, &[&lifted]);
         assert!(!one(&store, BEN, &[]).demographics.restricted, "{place}");
+        assert!(store.form(BEN, "d", Form::FullStripped).is_none(), "{place}");
     }
 }
 

@@ -53,7 +53,7 @@ fn absence_is_never_shown_as_a_negative() {
         (
             vec![answered("A1", A), answered("A2", A), answered("A3", A), nothing(), refused(), not_asked()],
             "none-recorded",
-            "Allergies: none recorded at 3 of 5 sources.",
+            "Allergies: none recorded at 3 of 5 sources. This does NOT mean none elsewhere.",
         ),
         (
             vec![nothing(), nothing(), nothing(), refused(), nothing()],
@@ -108,7 +108,7 @@ fn none_recorded_is_not_said_where_something_was_withheld_left_out_or_not_asked_
             vec![],
             vec![hiding(), answered("A2", &open)],
             always,
-            "Medications: none recorded at 1 of 2 sources.",
+            "Medications: none recorded at 1 of 2 sources. This does NOT mean none elsewhere.",
         ),
         (Category::Allergies, vec![], vec![hiding()], always, "Allergies: none recorded at 1 of 1 source."),
         (

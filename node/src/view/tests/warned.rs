@@ -57,6 +57,9 @@ fn a_replaced_number_is_said_when_it_was_asked_for_and_when_a_source_holds_it() 
     query.patient.other_numbers = vec!["9990380422".parse().unwrap()];
     let view = view_of(&query, &[answered("R9A", vec![])]);
     assert_eq!(about(&view, Warning::NumberReplaced), Some("also asked for under 999 038 0422"));
+    let hidden = with(&query, |r| r.own_restricted = true, &[answered("R9A", numbered("9990380422"))]);
+    assert_eq!(about(&hidden, Warning::NumberReplaced), Some("also asked for under another number"));
+    assert!(!serde_json::to_string(&hidden.warnings).unwrap().contains("999 038 0422"));
     // The former number of somebody restricted is not told.
     let mut hidden = numbered("9990133484");
     hidden[0].form = Form::FullStripped;
@@ -202,7 +205,7 @@ fn a_view_with_two_unreachable_sources_never_says_none_recorded() {
     assert!(printed.contains(text));
     // The twin: everybody replied, and it is said of how many.
     let printed = serde_json::to_string(&view(&sources[..2])).unwrap();
-    assert!(printed.contains("Allergies: none recorded at 2 of 2 sources."));
+    assert!(printed.contains("Allergies: none recorded at 2 of 2 sources.\""));
 }
 
 #[test]

@@ -2,6 +2,7 @@ use careweave_protocol::record::code::ODS;
 use careweave_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::store::database::Family;
 use crate::store::extract::EPISODE_KIND;
 use crate::store::patients;
 use crate::store::tests::{ADA, BEN, NOW, Store, condition, person, with};
@@ -322,4 +323,51 @@ fn an_organisation_knows_that_it_was_sent_something_however_many_others_were() {
     import(&store, &[referral("active", &many), person("1", ADA, "Okafor")]);
     let codes = store.header(ADA, "r").sent_to;
     assert_eq!((codes.len(), codes[0].as_str()), (super::SENT_TO, "R9A"));
+}
+
+#[test]
+fn whoever_left_a_care_team_is_given_nothing_of_it_any_more() {
+    let period = |end: &str| json!({"start": "2024-01-01", "end": end});
+    let store = Store::new("sent-left");
+    let member = |ods: &str, end: &str| json!({"member": organisation(ods), "period": period(end)});
+    let team = |more: Value| about("CareTeam", "t", "active", more);
+    let plan = |team: Value| about("CarePlan", "t", "active", json!({"intent": "plan", "contained": [team]}));
+    // NOW is noon on 2026-11-02: whoever is there until that day is there.
+    let members = json!([member("VL1", "2026-11-01"), member("VL2", "2026-11-02"), {"member": organisation("VL3")}]);
+    let over = json!({"participant": members, "period": period("2026-10-31")});
+    for (record, given) in [
+        (team(json!({"participant": members})), "VL2 VL3"),
+        (team(over.clone()), ""),
+        (
+            plan(with(json!({"resourceType": "CareTeam", "status": "active"}), json!({"participant": members}))),
+            "VL2 VL3",
+        ),
+        (plan(with(json!({"resourceType": "CareTeam", "status": "active"}), over)), ""),
+        (plan(json!({"resourceType": "CareTeam", "status": "inactive", "participant": members})), ""),
+    ] {
+        store.clear();
+        import(&store, &[person("1", ADA, "Okafor"), record.clone()]);
+        assert_eq!(all(&store), [format!("1:{given}"), format!("t:{given}")], "{record}");
+    }
+    // A newer version takes back what the older one gave.
+    store.clear();
+    let still = json!({"participant": [{"member": organisation("VL1")}]});
+    import(&store, &[person("1", ADA, "Okafor"), team(still)]);
+    assert_eq!(all(&store), ["1:VL1", "t:VL1"]);
+    import(&store, &[team(json!({"participant": [member("VL1", "2026-11-01")]}))]);
+    assert_eq!(all(&store), ["1:", "t:"]);
+}
+
+#[test]
+fn erasing_a_patient_leaves_no_row_of_what_was_sent_about_them() {
+    let store = Store::new("sent-erased");
+    let rows = || store.database.scan(Family::Sent, &[]).unwrap().count();
+    let other = with(referral("active", &["VL1"]), json!({"id": "other", "subject": reference("Patient/2")}));
+    import(&store, &[person("2", BEN, "Ellis"), other]);
+    let of_ben = rows();
+    import(&store, &[person("1", ADA, "Okafor"), condition("a", reference("Patient/1")), referral("active", &["VL2"])]);
+    assert!(of_ben > 0 && rows() > of_ben);
+    patients::erase(&store.database, &store.patient(ADA).key).unwrap();
+    assert_eq!(rows(), of_ben);
+    assert_eq!(sent(&store, BEN, "other"), "VL1");
 }
