@@ -72,7 +72,7 @@ demo-stop:
 	else echo 'demo-stop: the demonstration was never built here, so nothing runs'; fi
 
 # For the eye, not for `make test`: chromium is large.
-pictures: PACKAGES := chromium pdftoppm python3
+pictures: PACKAGES := chromium pdftoppm
 pictures: setup
 	tests/pictures.sh pictures
 

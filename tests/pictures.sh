@@ -2,13 +2,13 @@
 # Pictures of the printable view, for the eye: on a screen in light and dark, on a phone, and as printed sheets.
 #
 # Usage: tests/pictures.sh [DIR]      (the demonstration must run: `make demo`)
-# Needs: chromium and pdftoppm (Debian: chromium, poppler-utils), python3 for the long record. Nothing else of the project does.
+# Needs: chromium and pdftoppm (Debian: chromium, poppler-utils). Nothing else of the project does.
 set -eu
 
 out=${1:-pictures}
 demo=${CAREWEAVE_DEMO:-.demo}
-for program in chromium pdftoppm pdfinfo python3; do
-  command -v "$program" >/dev/null || { echo "pictures: $program is missing (Debian: chromium, poppler-utils, python3)" >&2; exit 1; }
+for program in chromium pdftoppm pdfinfo; do
+  command -v "$program" >/dev/null || { echo "pictures: $program is missing (Debian: chromium, poppler-utils)" >&2; exit 1; }
 done
 [ -x "$demo/bin/careweave" ] || { echo "pictures: no demonstration in $demo; run make demo first" >&2; exit 1; }
 mkdir -p "$out"
@@ -51,15 +51,8 @@ pictures ada
 page 901-sw ada-social-worker 9990010013
 pictures ada-social-worker
 
-# The same page with its rows repeated until there are 3,000: for speed on a screen and for page breaks.
-python3 - "$out/ada.html" "$out/long.html" <<'PYTHON'
-import re, sys
-page = open(sys.argv[1], encoding="utf-8").read()
-bodies = re.findall(r"<tbody>.*?</tbody>", page, re.S)
-rows = page.count('<th scope="row">')
-longest = max(bodies, key=len)
-times = max(1, (3000 - rows) // max(1, longest.count('<th scope="row">')))
-open(sys.argv[2], "w", encoding="utf-8").write(page.replace(longest, longest * (times + 1), 1))
-PYTHON
+# The person with 3,000 entries: for speed on a screen and for page breaks.
+long=$(awk -F '\t' '$9 == "long-history" { print $1 }' "$demo/people.tsv")
+page Y91001-gp long "$long"
 pictures long
 echo "pictures: in $out"

@@ -160,7 +160,7 @@ fn group(name: &str, class: &str, category: Category, facts: &[Fact], view: &Vie
             h3 { (name) @if !facts.is_empty() { " " span.count { (facts.len()) } } }
             @if facts.is_empty() {
                 @let told = nothing(name, category, view);
-                p.none { (Said(&told)) @if !told.contains(NOT_NONE) { " " (NOT_NONE) } }
+                p.none { (Said(&told)) @if !told.contains(NOT_NONE) { " " (NOT_NONE) "." } }
             } @else {
                 ul { @for fact in facts { (self::fact(fact, name)) } }
             }
@@ -214,7 +214,7 @@ fn is_grave(id: &str) -> bool {
 }
 
 /// What an empty box must never leave open.
-const NOT_NONE: &str = "This does NOT mean none.";
+const NOT_NONE: &str = "This does NOT mean none";
 
 const GRAVE: [Warning; 21] = [
     Warning::NotSafelyMatched,
