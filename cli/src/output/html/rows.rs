@@ -6,7 +6,7 @@ use careweave_protocol::record::Category;
 use maud::{Markup, html};
 
 use super::super::view::clashes::Clashes;
-use super::super::view::rows::{DOCUMENTS, MEASURED, recorded, repeated, status_words};
+use super::super::view::rows::{DOCUMENTS, MEASURED, and_more, dates_listed, recorded, repeated, status_words};
 use super::conflicts::anchor;
 use super::head;
 use super::said::{Said, dated};
@@ -228,9 +228,13 @@ fn repeats(others: &[&Row]) -> Markup {
         @if !others.is_empty() {
             p.repeats {
                 b { (counted(others.len() + 1, "time", "times")) } ", also on "
-                @for (index, other) in others.iter().enumerate() {
+                @let listed = dates_listed(others.len());
+                @for (index, other) in others.iter().take(listed).enumerate() {
                     @if index > 0 { ", " }
                     span.date { (Said(&other.date_shown)) }
+                }
+                @if let Some(first) = others.last() && listed < others.len() {
+                    (Said(&and_more(others.len() - listed, &first.date_shown)))
                 }
             }
         }

@@ -313,6 +313,19 @@ fn supplies_that_share_a_row_keep_every_date_and_time() {
 }
 
 #[test]
+fn a_long_course_of_one_supply_lists_its_newest_dates_and_says_how_many_more_there_are() {
+    let supply = |month: usize| Row {
+        resource_type: "MedicationDispense".to_owned(),
+        status: Some("completed".to_owned()),
+        date_shown: format!("01-{month:02}-2020"),
+        ..row("Apixaban 5mg tablets")
+    };
+    let page = page(&with_rows(Category::Medications, (10..50).rev().map(supply).collect()));
+    assert!(page.contains("40 times") && page.contains("01-48-2020") && page.contains("01-43-2020"));
+    assert!(page.contains("and 33 more back to 01-10-2020") && !page.contains("01-42-2020"));
+}
+
+#[test]
 fn what_is_new_is_marked_in_words_and_counted_from_the_last_look() {
     let mut made = with_rows(
         Category::Medications,

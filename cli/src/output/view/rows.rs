@@ -191,8 +191,20 @@ fn status_reason(row: &Row) -> Option<String> {
 /// The other days of a supply or dose that shares its line; the time of each stands in the JSON form.
 fn other_dates(others: &[&Row]) -> Option<String> {
     let day = |row: &Row| row.date_shown.get(..DAY).unwrap_or(&row.date_shown).to_owned();
-    let days: Vec<String> = others.iter().map(|other| day(other)).collect();
-    (!days.is_empty()).then(|| format!("{} times, also on {}", days.len() + 1, days.join(", ")))
+    let listed: Vec<String> = others.iter().take(dates_listed(others.len())).map(|other| day(other)).collect();
+    let earliest = others.last().filter(|_| listed.len() < others.len()).map(|other| day(other));
+    let rest = earliest.map_or_else(String::new, |first| and_more(others.len() - listed.len(), &first));
+    (!listed.is_empty()).then(|| format!("{} times, also on {}{rest}", others.len() + 1, listed.join(", ")))
+}
+
+/// How many of the other dates are listed, newest first: all of a few, the newest of a long course.
+pub(in crate::output) fn dates_listed(others: usize) -> usize {
+    if others <= DATES_LISTED { others } else { DATES_LISTED / 2 }
+}
+
+/// What is said of the dates that are not listed.
+pub(in crate::output) fn and_more(count: usize, first: &str) -> String {
+    format!(" and {count} more back to {first} (each in the JSON form)")
 }
 
 /// When it was recorded, where that is another day than the one it is listed by.
@@ -225,6 +237,8 @@ fn provenance(row: &Row) -> String {
 pub(in crate::output) const MEASURED: [Category; 2] = [Category::Results, Category::Vitals];
 /// Columns from which a row is laid out in five cells.
 const WIDE: u16 = 110;
+/// More dates of one supply than this would push the next medicine off the page.
+const DATES_LISTED: usize = 12;
 /// Length of a day as shown, `02-Nov-2026`.
 const DAY: usize = 11;
 /// Bytes of a part that shares a line with others.
