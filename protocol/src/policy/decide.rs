@@ -103,7 +103,8 @@ impl PolicyBundle {
     }
 
     /// Kinds of labelled record that a break-glass grant opens to the group's column of the table and this purpose does not: the B
-    /// cells, which are said to "may exist" of every patient.
+    /// cells, which are said to "may exist" of every patient. Of break-glass itself: what stays closed in categories that the grant
+    /// does not name.
     #[must_use]
     pub fn may_exist(&self, group: StaffGroup, purpose: Purpose) -> Vec<&'static str> {
         let kinds = [
@@ -111,17 +112,17 @@ impl PolicyBundle {
             (Label::Hiv, "sensitive records"),
             (Label::Sealed, "records sealed by the patient"),
         ];
-        let level = |label: Label, purpose: Purpose| {
+        let level = |label: Label, purpose: Purpose, granted: bool| {
             // Problems: a row that every group with a B cell reads in full when it has no label.
             let cell = Cell::new(Category::Problems, Labels::NONE.with(label));
-            let key = DecisionKey::with_everything(group, purpose, cell);
+            let key = DecisionKey { granted, ..DecisionKey::with_everything(group, purpose, cell) };
             let context = self.words.context(&key)?;
             match self.level(&key.rows, group, &context) {
                 Ok(Level::Permitted(access, _)) => Some(access),
                 Ok(Level::Closed(_)) | Err(_) => None,
             }
         };
-        let only_by_grant = |label: Label| level(label, Purpose::Btg) > level(label, purpose);
+        let only_by_grant = |label: Label| level(label, Purpose::Btg, true) > level(label, purpose, false);
         kinds.into_iter().filter(|(label, _)| only_by_grant(*label)).map(|(_, kind)| kind).collect()
     }
 
