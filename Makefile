@@ -10,8 +10,9 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/careweave/target
 export CAREWEAVE_DEMO ?= .demo
 
 # clang and libclang read RocksDB's headers, cmake and pkg-config build and find C libraries, openssl is the second opinion that the
-# certificate tests ask. Each is looked for by the program or package that is needed, not by how it got there.
-PACKAGES := clang libclang-dev cmake pkg-config openssl
+# certificate tests ask, softhsm2 the token in which they put keys, faketime the clocks they move. Each is looked for by the program or package that is needed, not by
+# how it got there.
+PACKAGES := clang libclang-dev cmake pkg-config openssl softhsm2 faketime
 
 help:
 	@printf '%s\n' \
@@ -34,6 +35,7 @@ setup:
 	  case $$package in \
 	    libclang-dev) dpkg -s libclang-dev >/dev/null 2>&1 || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null \
 	      || ldconfig -p 2>/dev/null | grep 'libclang[-0-9.]*so' >/dev/null || missing="$$missing $$package" ;; \
+	    softhsm2) command -v softhsm2-util >/dev/null || missing="$$missing $$package" ;; \
 	    pdftoppm) command -v pdftoppm >/dev/null || missing="$$missing poppler-utils" ;; \
 	    *) command -v $$package >/dev/null || missing="$$missing $$package" ;; \
 	  esac; \

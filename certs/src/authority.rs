@@ -3,8 +3,10 @@
 //! Whatever a request asks for, only its key is taken from it: names, lives and usages are the authority's to decide.
 
 mod adapter;
+mod certificate;
 mod request;
 
+pub use certificate::{AuthorityDetails, is_issued_by, key_of};
 pub use request::CertificateRequest;
 
 use std::time::Duration;
@@ -14,8 +16,8 @@ use careweave_protocol::key::{PublicKey, Signer};
 use careweave_protocol::time::Timestamp;
 use data_encoding::BASE64;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyUsagePurpose,
-    SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationList, CertificateRevocationListParams, CustomExtension,
+    DistinguishedName, DnType, IsCa, Issuer, KeyUsagePurpose, SanType, SerialNumber, date_time_ymd,
 };
 use ring::rand::SecureRandom;
 use rustls_pki_types::CertificateDer;
@@ -150,6 +152,20 @@ impl<'a> Authority<'a> {
         self.issue(&params, request.key(), now.after(ORGANISATION_LIFE))
     }
 
+    /// Its certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'a> {
+        &self.certificate
+    }
+
+    /// Signs a list of revoked certificates; what is in it is [`crate::revocation_list`]'s to say.
+    pub(crate) fn sign_revocation_list(
+        &self,
+        params: &CertificateRevocationListParams,
+    ) -> Result<CertificateRevocationList, AuthorityError> {
+        Ok(params.signed_by(&self.issuer()?)?)
+    }
+
     fn issue(
         &self,
         params: &CertificateParams,
@@ -161,8 +177,11 @@ impl<'a> Authority<'a> {
         if ends > issuer_ends {
             return Err(AuthorityError::Outlives(issuer_ends.rfc3339()));
         }
-        let issuer = Issuer::from_ca_cert_der(&self.certificate, SigningAdapter::new(self.signer)?)?;
-        Ok(params.signed_by(&RawPublicKey::new(key)?, &issuer)?.der().clone())
+        Ok(params.signed_by(&RawPublicKey::new(key)?, &self.issuer()?)?.der().clone())
+    }
+
+    fn issuer(&self) -> Result<Issuer<'static, SigningAdapter<'a>>, AuthorityError> {
+        Ok(Issuer::from_ca_cert_der(&self.certificate, SigningAdapter::new(self.signer)?)?)
     }
 }
 
@@ -241,7 +260,7 @@ fn key_purpose() -> CustomExtension {
 }
 
 /// Whole seconds since 1970, within what X.509 can name.
-fn since_epoch(time: Timestamp) -> Duration {
+pub(crate) fn since_epoch(time: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from((time.0 / 1000).clamp(0, LAST_SECOND)).unwrap_or(0))
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use careweave_protocol::id::{NetworkId, NodeKey, OdsCode};
-use careweave_protocol::identity::{EndpointRole, NodeBinding};
+use careweave_protocol::identity::{EndpointRole, NodeBinding, RetiredEndpoint};
 use careweave_protocol::key::{PublicKey, Signer};
 use careweave_protocol::limits::{BINDING_LIFE, CLOCK_SKEW};
 use careweave_protocol::query::Cause;
@@ -12,7 +12,8 @@ use careweave_protocol::time::Timestamp;
 
 use crate::authority::BACK_DATING;
 
-/// Binds an endpoint to the organisation for `life`, at most seven days from now; it begins an hour ago.
+/// Binds an endpoint to the organisation from `life.0` on, for `life.1` and at most seven days; it begins an hour before. `retires` is the
+/// endpoint that it replaces.
 ///
 /// # Errors
 /// When the organisation key cannot sign.
@@ -20,15 +21,16 @@ pub fn issue(
     network: &NetworkId,
     ods: &OdsCode,
     endpoint: (NodeKey, EndpointRole),
+    retires: Option<RetiredEndpoint>,
     organisation: &dyn Signer,
-    now: Timestamp,
-    life: Duration,
+    life: (Timestamp, Duration),
 ) -> Result<Verified<NodeBinding>, SignedError> {
-    let (node, role) = endpoint;
+    let ((node, role), (now, life)) = (endpoint, life);
     let binding = NodeBinding {
         ods: ods.clone(),
         node,
         role,
+        retires,
         not_before: now.before(BACK_DATING),
         not_after: now.after(life.min(BINDING_LIFE)),
     };

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use careweave_protocol::id::OdsCode;
+use careweave_protocol::id::{Digest, OdsCode};
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::query::Cause;
 use careweave_protocol::time::Timestamp;
@@ -18,7 +18,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use crate::authority::{KEY_PURPOSE, organisation_uri};
-use crate::manifest::{AuthorityRole, Manifest, Member};
+use crate::manifest::{AuthorityCertificate, AuthorityRole, Manifest, Member};
 
 /// An organisation certificate that has verified, and whose key the manifest pins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,19 @@ pub fn verify<C: AsRef<[u8]>>(
     manifest: &Manifest,
     now: Timestamp,
 ) -> Result<OrganisationCertificate, Cause> {
+    verify_pinned(chain, manifest, |ods, key| manifest.member(ods).is_some_and(|m| m.key.accepts(key)), now)
+}
+
+/// As [`verify`], with another answer to whether a member's key is accepted: the manifest's pin, or an endorsed successor.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_pinned<C: AsRef<[u8]>>(
+    chain: &[C],
+    manifest: &Manifest,
+    accepts: impl Fn(&OdsCode, &Digest) -> bool,
+    now: Timestamp,
+) -> Result<OrganisationCertificate, Cause> {
     let leaf = match chain.first() {
         Some(leaf) if chain.len() <= CHAIN_MAX && leaf.as_ref().len() <= CERTIFICATE_MAX => leaf.as_ref(),
         _ => return Err(Cause::CertInvalid),
@@ -56,8 +69,10 @@ pub fn verify<C: AsRef<[u8]>>(
     let der = CertificateDer::from(leaf);
     verify_path(&der, manifest, now)?;
     let certificate = read(&der, manifest)?;
-    let member = manifest.member(&certificate.ods).ok_or(Cause::NotAMember)?;
-    if member.key.accepts(&certificate.key.spki_hash()) { Ok(certificate) } else { Err(Cause::KeyNotPinned) }
+    if manifest.member(&certificate.ods).is_none() {
+        return Err(Cause::NotAMember);
+    }
+    if accepts(&certificate.ods, &certificate.key.spki_hash()) { Ok(certificate) } else { Err(Cause::KeyNotPinned) }
 }
 
 impl OrganisationCertificate {
@@ -114,8 +129,21 @@ pub fn from_pem(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, NotAChain> 
 }
 
 fn verify_path(leaf: &CertificateDer<'_>, manifest: &Manifest, now: Timestamp) -> Result<(), Cause> {
+    match verify_under(leaf, manifest, AuthorityCertificate::is_accepted, now) {
+        // It would do if nothing were tainted: then that is what somebody has to know.
+        Err(Cause::CertInvalid) if verify_under(leaf, manifest, |_| true, now).is_ok() => Err(Cause::AuthorityTainted),
+        verdict => verdict,
+    }
+}
+
+fn verify_under(
+    leaf: &CertificateDer<'_>,
+    manifest: &Manifest,
+    counts: impl Fn(&AuthorityCertificate) -> bool,
+    now: Timestamp,
+) -> Result<(), Cause> {
     let accepted = |role: AuthorityRole| -> Vec<CertificateDer<'_>> {
-        let wanted = manifest.authorities.iter().filter(|a| a.role == role && a.is_accepted());
+        let wanted = manifest.authorities.iter().filter(|a| a.role == role && counts(a));
         wanted.map(|a| CertificateDer::from(a.certificate.as_slice())).collect()
     };
     let (roots, intermediates) = (accepted(AuthorityRole::Root), accepted(AuthorityRole::Intermediate));
@@ -132,7 +160,11 @@ fn verify_path(leaf: &CertificateDer<'_>, manifest: &Manifest, now: Timestamp) -
     }
 }
 
-fn read(leaf: &CertificateDer<'_>, manifest: &Manifest) -> Result<OrganisationCertificate, Cause> {
+/// What a certificate says of itself, whoever issued it and however long ago.
+///
+/// # Errors
+/// [`Cause::CertInvalid`] when it is not in the form of an organisation's certificate in this network.
+pub(crate) fn read(leaf: &CertificateDer<'_>, manifest: &Manifest) -> Result<OrganisationCertificate, Cause> {
     let (rest, certificate) = parse_x509_certificate(leaf).map_err(|_| Cause::CertInvalid)?;
     let name = certificate.subject_alternative_name().ok().flatten().ok_or(Cause::CertInvalid)?;
     // Exactly one name of one kind: a second one could be read as somebody else by another tool.

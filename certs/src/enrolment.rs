@@ -4,10 +4,11 @@
 //! [`Enrolment`], which needs no signature of its own because everything in it carries one.
 
 use careweave_protocol::cbor::{self, CborError};
-use careweave_protocol::id::{NetworkId, NodeKey, OdsCode};
-use careweave_protocol::identity::Attestation;
+use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode};
+use careweave_protocol::identity::{Attestation, KeyEndorsement};
 use careweave_protocol::key::{PublicKey, Signer};
 use careweave_protocol::signed::{Document, MultiSigned, Scope, Signed, SignedError, Verified};
+use careweave_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use thiserror::Error;
@@ -34,12 +35,32 @@ pub struct EnrolmentRequest {
     pub duty_contact: String,
     /// Where alerts about it go.
     pub alert_contact: String,
-    /// Key of its peer endpoint; also its beacon key, if it is to run one.
+    /// Key of its peer endpoint.
     pub peer: NodeKey,
+    /// Key that signs its beacons, if it is to run one.
+    pub beacon: NodeKey,
     /// Key of its desk endpoint.
     pub desk: NodeKey,
     /// PKCS#10 request for the organisation key, PEM.
     pub certificate_request: String,
+    /// The pinned key's word on that key, where it is a successor that the manifest does not pin yet.
+    pub endorsement: Option<Signed<KeyEndorsement>>,
+}
+
+/// One officer's word that whoever knows a one-time code may ask for this member's first certificate. The certificate itself comes only when
+/// the manifest pins the key that was asked for, and that takes M officers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invitation {
+    /// Who is invited.
+    pub ods: OdsCode,
+    /// SHA-256 of the code.
+    pub code: Digest,
+    /// First instant at which it no longer counts.
+    pub expires: Timestamp,
+}
+
+impl Document for Invitation {
+    const CONTEXT: &'static str = "careweave invitation 1";
 }
 
 /// What the governance office gives back.

@@ -1,7 +1,7 @@
 //! A small network for tests: officers, authorities, a registrar, members, each with keys made on the spot.
 
 use careweave_protocol::id::{NetworkId, NodeKey, OdsCode};
-use careweave_protocol::identity::{Attestation, EndpointRole, NodeHello, Standard};
+use careweave_protocol::identity::{Attestation, EndpointRole, NodeHello, Standard, StandardStatus};
 use careweave_protocol::key::Signer;
 use careweave_protocol::limits::BINDING_LIFE;
 use careweave_protocol::signed::{MultiSigned, Signed};
@@ -42,15 +42,9 @@ pub(crate) struct Organisation {
 impl Network {
     /// Five officers of whom three must agree, and these members.
     pub(crate) fn new(members: &[&str]) -> Self {
-        let random = SystemRandom::new();
         let id: NetworkId = "orchard".parse().unwrap();
         let now = Timestamp::from_rfc3339("2026-06-01T12:00:00Z").unwrap();
-        let (root_key, intermediate_key) = (key(Algorithm::P256), key(Algorithm::P256));
-        let root = create_root(&id, &root_key, now, &random).unwrap();
-        let intermediate = Authority::new(root.clone(), &root_key)
-            .unwrap()
-            .issue_intermediate(&id, &intermediate_key.public_key(), now, &random)
-            .unwrap();
+        let ((root_key, root), (intermediate_key, intermediate)) = authorities(&id, now);
         let organisation = |ods: &&str| Organisation {
             ods: ods.parse().unwrap(),
             key: key(Algorithm::P256),
@@ -68,6 +62,13 @@ impl Network {
             registrar: key(Algorithm::P256),
             organisations: members.iter().map(organisation).collect(),
         }
+    }
+
+    /// Puts a new root and a new intermediate in the place of the old ones.
+    pub(crate) fn rotate_authorities(&mut self) {
+        let ((root_key, root), (intermediate_key, intermediate)) = authorities(&self.id, self.now);
+        (self.root_key, self.root) = (root_key, root);
+        (self.intermediate_key, self.intermediate) = (intermediate_key, intermediate);
     }
 
     pub(crate) fn manifest(&self, version: u64) -> Manifest {
@@ -91,6 +92,8 @@ impl Network {
             members,
             registrars: vec![self.registrar.public_key()],
             beacons: Vec::new(),
+            enrolment: Vec::new(),
+            minimum_standard: StandardStatus::Met,
             witnesses: Vec::new(),
             witness_quorum: 0,
             policy: None,
@@ -117,19 +120,30 @@ impl Network {
     }
 
     pub(crate) fn attestations(&self, ods: &OdsCode, last_day: Date) -> Vec<Signed<Attestation>> {
-        let issue = |s| attest::issue(&self.id, ods, s, last_day, &self.registrar, self.now).unwrap().into_signed();
+        let status = |s| (s == Standard::Dspt).then_some(StandardStatus::Met);
+        let issue = |s| {
+            attest::issue(&self.id, ods, (s, status(s)), last_day, &self.registrar, self.now).unwrap().into_signed()
+        };
         Standard::REQUIRED.into_iter().map(issue).collect()
     }
 
     pub(crate) fn hello(&self, organisation: &Organisation) -> NodeHello {
-        let leaf = self.certificate(&organisation.ods, &organisation.key);
+        self.hello_under(organisation, &organisation.key)
+    }
+
+    /// A hello whose certificate and binding are for this organisation key.
+    pub(crate) fn hello_under(&self, organisation: &Organisation, key: &SoftwareKey) -> NodeHello {
+        let leaf = self.certificate(&organisation.ods, key);
         let endpoint = (organisation.node(), EndpointRole::Peer);
-        let bound = binding::issue(&self.id, &organisation.ods, endpoint, &organisation.key, self.now, BINDING_LIFE);
+        let life = (self.now, BINDING_LIFE);
+        let bound = binding::issue(&self.id, &organisation.ods, endpoint, None, key, life);
         NodeHello {
             network: self.id.clone(),
             protocol: PROTOCOL_VERSION,
             clock: self.now,
             chain: vec![ByteBuf::from(leaf.to_vec()), ByteBuf::from(self.intermediate.to_vec())],
+            endorsement: None,
+            earlier_keys: Vec::new(),
             binding: bound.unwrap().into_signed(),
             attestations: self.attestations(&organisation.ods, Date::new(2027, 1, 1).unwrap()),
             revocation: None,
@@ -156,4 +170,18 @@ impl Organisation {
             key: KeyPin { active: self.key.public_key().spki_hash(), next: None },
         }
     }
+}
+
+type Keyed = (SoftwareKey, CertificateDer<'static>);
+
+/// A root and an intermediate under it.
+fn authorities(id: &NetworkId, now: Timestamp) -> (Keyed, Keyed) {
+    let random = SystemRandom::new();
+    let (root_key, intermediate_key) = (key(Algorithm::P256), key(Algorithm::P256));
+    let root = create_root(id, &root_key, now, &random).unwrap();
+    let intermediate = Authority::new(root.clone(), &root_key)
+        .unwrap()
+        .issue_intermediate(id, &intermediate_key.public_key(), now, &random)
+        .unwrap();
+    ((root_key, root), (intermediate_key, intermediate))
 }

@@ -15,6 +15,7 @@ pub use notice::{Beacon, SUSPENSION_LIFE, Suspension, SuspensionTarget};
 use std::time::Duration;
 
 use careweave_protocol::id::{Digest, NetworkId, OdsCode};
+use careweave_protocol::identity::StandardStatus;
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::limits::MANIFEST_MAX;
 use careweave_protocol::query::Purpose;
@@ -43,6 +44,10 @@ pub struct Manifest {
     pub registrars: Vec<PublicKey>,
     /// Keys that sign beacons, of different members.
     pub beacons: Vec<BeaconKey>,
+    /// Members whose nodes run the enrolment service, ascending.
+    pub enrolment: Vec<OdsCode>,
+    /// The lowest status in the Data Security and Protection Toolkit with which a member is answered.
+    pub minimum_standard: StandardStatus,
     /// Who cosigns whose audit checkpoints, ascending by ODS code; may be empty.
     pub witnesses: Vec<WitnessAssignment>,
     /// How many of its witnesses must have cosigned a checkpoint.
@@ -73,7 +78,7 @@ pub struct Governance {
 pub struct BeaconKey {
     /// The member who runs it.
     pub ods: OdsCode,
-    /// Its key: the member's peer endpoint key.
+    /// Its key, which is no other of its keys, so that those can be changed without the officers.
     pub key: PublicKey,
 }
 

@@ -34,7 +34,7 @@ pub enum QuorumError {
         expected: NetworkId,
     },
     /// Older than the one that is held.
-    #[error("manifest version {shown} is older than {known}")]
+    #[error("MANIFEST_ROLLBACK {shown}<{known}")]
     Rollback {
         /// Its version.
         shown: u64,
@@ -42,7 +42,7 @@ pub enum QuorumError {
         known: u64,
     },
     /// Not the next one.
-    #[error("manifest version {shown} does not follow {known}; the ones between are missing")]
+    #[error("MANIFEST_SKIPPED {shown} does not follow {known}; the ones between are missing")]
     Skipped {
         /// Its version.
         shown: u64,

@@ -1,12 +1,17 @@
-//! Staff credentials: requested with a key made on the person's own machine, issued by the employer, verified by everybody.
+//! Staff credentials: requested with a key made on the person's own machine, issued by the employer, verified by everybody. What an
+//! employer has issued is kept in `staff/register.rs`.
 
+mod register;
+
+pub use register::{IssuedCredential, REGISTER_MAX, Register, renewed_name};
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use careweave_protocol::cbor::{self, CborError};
-use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode, PersonId};
-use careweave_protocol::identity::{Scope as DeskScope, StaffCredential, StaffGroup};
+use careweave_protocol::id::{NetworkId, NodeKey, OdsCode, PersonId};
+use careweave_protocol::identity::{Approval, Scope as DeskScope, StaffCredential, StaffGroup};
 use careweave_protocol::key::{PublicKey, Signer};
-use careweave_protocol::limits::{CLOCK_SKEW, CREDENTIAL_LIFE, TEXT_MAX};
+use careweave_protocol::limits::{APPROVAL_LIFE, CLOCK_SKEW, CREDENTIAL_LIFE, TEXT_MAX};
 use careweave_protocol::query::Cause;
 use careweave_protocol::signed::{Document, Scope, Signed, SignedError, Verified};
 use careweave_protocol::time::{Date, Timestamp};
@@ -53,32 +58,10 @@ pub struct StaffGrant {
     pub scopes: Vec<DeskScope>,
     /// Whether the policy lets the group break glass: only then does the credential name the step-up key.
     pub break_glass: bool,
+    /// Two other people's word, where a scope needs it.
+    pub approvals: Vec<Approval>,
     /// How long, at most 30 days.
     pub life: Duration,
-}
-
-/// One line of the organisation's register of issued credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IssuedCredential {
-    /// SHA-256 of the credential without its signature ([`Verified::statement_digest`]).
-    pub digest: Digest,
-    /// Whose it is.
-    pub person: PersonId,
-    /// Their name.
-    pub name: String,
-    /// Their group.
-    pub group: StaffGroup,
-    /// When it was issued.
-    pub issued: Timestamp,
-    /// First instant at which it no longer holds.
-    pub not_after: Timestamp,
-}
-
-/// The organisation's register of issued credentials that have not expired.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Register {
-    /// In the order they were issued.
-    pub issued: Vec<IssuedCredential>,
 }
 
 /// Why a request was refused.
@@ -100,8 +83,10 @@ pub enum StaffError {
 
 /// A request is made before the person's machine knows any network, so it is signed for this one.
 const REQUEST_NETWORK: &str = "staff-request";
-/// A register of the largest trust: 20,000 staff with two credentials each at about 200 bytes.
-pub const REGISTER_MAX: usize = 8 * 1024 * 1024;
+/// How many other people must agree to a scope that needs two.
+pub const APPROVERS: usize = 2;
+/// Approvals looked at: each costs two signature checks.
+pub const APPROVALS_MAX: usize = 4;
 
 impl Document for StaffRequest {
     const CONTEXT: &'static str = "careweave staff request 1";
@@ -189,9 +174,31 @@ pub fn issue(
         scopes,
         key: request.key,
         step_up: if grant.break_glass { request.step_up_key()? } else { None },
+        approvals: grant.approvals.clone(),
         not_before: now.before(BACK_DATING),
         not_after: now.after(grant.life.min(CREDENTIAL_LIFE)),
     };
+    Ok(Signed::sign(&credential, Scope::network(network), organisation)?)
+}
+
+/// Issues again what has been issued: the same person, key and claims, for at most another 30 days, with a later last day of training
+/// where one is given. Approvals are carried along and not looked at; [`check_approvals`] says whether they still count.
+///
+/// # Errors
+/// When the organisation key cannot sign.
+pub fn renew(
+    network: &NetworkId,
+    held: &Verified<StaffCredential>,
+    training_expires: Option<Date>,
+    organisation: &dyn Signer,
+    (now, life): (Timestamp, Duration),
+) -> Result<Verified<StaffCredential>, StaffError> {
+    let mut credential = held.get().clone();
+    // An earlier day would be a correction, and that is a new issue.
+    credential.training_expires =
+        credential.training_expires.max(training_expires.unwrap_or(credential.training_expires));
+    credential.not_before = now.before(BACK_DATING);
+    credential.not_after = now.after(life.min(CREDENTIAL_LIFE));
     Ok(Signed::sign(&credential, Scope::network(network), organisation)?)
 }
 
@@ -216,43 +223,49 @@ pub fn verify(
     Ok(verified)
 }
 
+/// Whether two other people of the organisation agreed to the scopes that need that: each approval is signed by a person whose own
+/// credential stood under one of the organisation's keys when they gave it, and has no such scope itself.
+///
+/// # Errors
+/// [`Cause::ApprovalMissing`].
+pub fn check_approvals(
+    credential: &StaffCredential,
+    network: &NetworkId,
+    organisation: &[&PublicKey],
+    now: Timestamp,
+) -> Result<(), Cause> {
+    let scopes: Vec<DeskScope> = credential.scopes.iter().copied().filter(|s| s.needs_two_people()).collect();
+    if scopes.is_empty() {
+        return Ok(());
+    }
+    let scope = Scope::network(network);
+    let holds = |given: &Approval| -> Option<PersonId> {
+        let approver = organisation.iter().find_map(|key| given.credential.verify(scope, key).ok())?.into_inner();
+        let said = given.approval.verify(scope, &approver.key.into()).ok()?.into_inner();
+        let entitled = approver.ods == credential.ods
+            && approver.person == said.approver
+            && approver.person != credential.person
+            && approver.key != credential.key
+            && !approver.scopes.iter().any(|s| s.needs_two_people())
+            && approver.not_before <= said.at.after(CLOCK_SKEW)
+            && said.at < approver.not_after;
+        let about = said.ods == credential.ods
+            && said.person == credential.person
+            && said.key == credential.key
+            && said.scopes == scopes
+            && said.at <= now.after(CLOCK_SKEW)
+            && now < said.at.after(APPROVAL_LIFE);
+        (entitled && about).then_some(approver.person)
+    };
+    let people: BTreeSet<PersonId> = credential.approvals.iter().take(APPROVALS_MAX).filter_map(holds).collect();
+    if people.len() >= APPROVERS { Ok(()) } else { Err(Cause::ApprovalMissing) }
+}
+
 /// The person's training, when it is over; it holds through its last day.
 #[must_use]
 pub fn training_lapse(credential: &StaffCredential, now: Timestamp) -> Option<Cause> {
     let last = credential.training_expires;
     (now >= last.plus_days(1).start()).then_some(Cause::TrainingLapsed(last))
-}
-
-impl Register {
-    /// Reads a register.
-    ///
-    /// # Errors
-    /// When the bytes are none.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CborError> {
-        cbor::from_slice(bytes, REGISTER_MAX)
-    }
-
-    /// The register in bytes.
-    ///
-    /// # Errors
-    /// When it cannot be encoded, which no register causes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, CborError> {
-        cbor::to_vec(self)
-    }
-
-    /// Enters a credential and leaves out what has expired.
-    pub fn enter(&mut self, credential: &Verified<StaffCredential>, now: Timestamp) {
-        let claim = credential.get();
-        self.issued.retain(|c| c.not_after > now);
-        self.issued.push(IssuedCredential {
-            digest: credential.statement_digest(),
-            person: claim.person.clone(),
-            name: claim.name.clone(),
-            group: claim.group,
-            issued: now,
-            not_after: claim.not_after,
-        });
-    }
 }
 
 fn request_network() -> Result<NetworkId, StaffError> {

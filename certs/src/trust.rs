@@ -4,20 +4,23 @@
 //! The version never falls. Files, timers and connections are the caller's; so is asking peers for what is newer.
 
 mod eligibility;
+mod keys;
 mod notices;
 mod peer;
 mod saved;
 
 pub use eligibility::Eligibility;
+pub use keys::endorse;
+pub(crate) use keys::verify_endorsement;
 pub use notices::{BeaconNews, NoticeError};
 pub use peer::PeerIdentity;
 pub use saved::TRUST_MAX;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use careweave_protocol::cbor::CborError;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode};
-use careweave_protocol::identity::StaffRevocation;
+use careweave_protocol::identity::{KeyEndorsement, StaffRevocation};
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::signed::{MultiSigned, Verified};
 use careweave_protocol::time::Timestamp;
@@ -38,7 +41,14 @@ pub struct Trust {
     current: VerifiedManifest,
     suspensions: BTreeMap<Digest, HeldSuspension>,
     revocations: BTreeMap<OdsCode, (Verified<StaffRevocation>, PublicKey)>,
+    endorsements: BTreeMap<OdsCode, Verified<KeyEndorsement>>,
+    /// Organisation keys that an earlier manifest of the chain pinned: nothing stands under them now but what two people approved then.
+    pinned_before: BTreeMap<OdsCode, BTreeSet<Digest>>,
+    /// Endpoints their organisation has replaced: from when they are refused, and when that may be forgotten.
+    retired: BTreeMap<(OdsCode, NodeKey), (Timestamp, Timestamp)>,
     beacons: BTreeMap<OdsCode, Verified<Beacon>>,
+    /// The organisation that believes this: its own beacon says nothing that it did not know.
+    own: Option<OdsCode>,
     /// The newest time at which a beacon agreed with what is held here.
     confirmed: Option<Timestamp>,
 }
@@ -70,7 +80,7 @@ pub enum TrustError {
     #[error(transparent)]
     Quorum(#[from] QuorumError),
     /// The officers have signed two different manifests of one version. Both are evidence.
-    #[error("two different manifests of version {version} are signed")]
+    #[error("MANIFEST_FORKED {version}: two different manifests of this version are signed")]
     Forked {
         /// The version.
         version: u64,
@@ -115,7 +125,11 @@ impl Trust {
             current,
             suspensions: BTreeMap::new(),
             revocations: BTreeMap::new(),
+            endorsements: BTreeMap::new(),
+            pinned_before: BTreeMap::new(),
+            retired: BTreeMap::new(),
             beacons: BTreeMap::new(),
+            own: None,
             confirmed: None,
         })
     }
@@ -162,6 +176,15 @@ impl Trust {
         if self.chain.len() >= CHAIN_MAX {
             return Err(TrustError::ChainFull);
         }
+        for member in &self.current.manifest().members {
+            let keys = [Some(member.key.active), member.key.next];
+            let changed = keys.into_iter().flatten().filter(|key| {
+                next.manifest().member(&member.ods).is_none_or(|after| !after.key.accepts(key))
+            });
+            for key in changed {
+                self.pinned_before.entry(member.ods.clone()).or_default().insert(key);
+            }
+        }
         self.chain.push(next.signed().clone());
         self.epochs.push(Epoch::of(next.manifest()));
         self.current = next;
@@ -206,10 +229,31 @@ impl Trust {
         self.chain.iter().skip(usize::try_from(held).unwrap_or(usize::MAX)).cloned().collect()
     }
 
+    /// The manifest of one version, of those held since the first: what old receipts are verified under.
+    #[must_use]
+    pub fn manifest_of(&self, version: u64) -> Option<Manifest> {
+        let index = usize::try_from(version.checked_sub(self.first_version)?).ok()?;
+        self.chain.get(index)?.unverified().ok()
+    }
+
+    /// Whether an earlier manifest pinned this key of a member.
+    #[must_use]
+    pub fn was_pinned(&self, ods: &OdsCode, spki: &Digest) -> bool {
+        self.pinned_before.get(ods).is_some_and(|keys| keys.contains(spki))
+    }
+
     /// The newest time at which what is held here was known to be current: a beacon that agreed, or the manifest's own issue.
     #[must_use]
     pub fn current_as_of(&self) -> Timestamp {
         self.confirmed.unwrap_or(Timestamp(i64::MIN)).max(self.manifest().issued)
+    }
+
+    /// Says whose trust this is. From then on that member's own beacons are kept and handed on, and confirm nothing here: a node that is cut off
+    /// would else find itself up to date for ever.
+    #[must_use]
+    pub fn of(mut self, own: OdsCode) -> Self {
+        self.own = Some(own);
+        self
     }
 
     /// Whether a member is stopped now, or this endpoint of it.

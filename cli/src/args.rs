@@ -4,6 +4,7 @@ pub mod audit;
 pub mod break_glass;
 pub mod cert;
 pub mod clinical;
+pub mod enrol;
 pub mod exception;
 pub mod governance;
 pub mod node_init;

@@ -6,6 +6,7 @@
 
 mod completeness;
 mod connection;
+mod enrolment;
 mod frames;
 mod greeting;
 mod refusal;
@@ -14,19 +15,21 @@ mod streams;
 mod trust;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use careweave_certs::keystore::SoftwareKey;
-use careweave_certs::layout::STAFF_TRUST;
+use careweave_certs::layout::{STAFF_CREDENTIAL, STAFF_TRUST};
 use careweave_certs::manifest::Manifest;
 use careweave_certs::private_file;
 use careweave_certs::trust::{PeerIdentity, Trust};
 use careweave_protocol::cbor;
-use careweave_protocol::desk::{Assembly, AssemblyError, DeskReply, DeskRequest, ImportFrame, View, ViewReply};
+use careweave_protocol::desk::{
+    Assembly, AssemblyError, DeskReply, DeskRequest, GovernanceDocument, ImportFrame, View, ViewReply,
+};
 use careweave_protocol::frame;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode, QueryId};
-use careweave_protocol::identity::{EndpointRole, StaffCredential, StaffHello};
+use careweave_protocol::identity::{EndpointRole, NodeHello, StaffCredential, StaffHello};
+use careweave_protocol::key::PublicKey;
 use careweave_protocol::limits::{AUTH_DEADLINE, FRAME_MAX, REPLY_MAX};
 use careweave_protocol::query::{Cause, Completeness};
 use careweave_protocol::signed::{Document, Scope, Signed, Verified};
@@ -44,6 +47,7 @@ use frames::Frames;
 
 pub use completeness::{Expected, Incomplete};
 pub use connection::ConnectError;
+pub use enrolment::{EnrolError, enrol};
 pub use frames::FramesError;
 pub use refusal::advice;
 pub use seen::SeenLog;
@@ -51,10 +55,8 @@ pub use seen::SeenLog;
 /// A connection to the own node on which both ends have proven who they are.
 pub struct Desk {
     connection: Connection,
-    /// The profile's directory: what is learnt of the network is written there.
-    directory: PathBuf,
-    organisation: OdsCode,
-    credential: Signed<StaffCredential>,
+    /// Whose connection it is. What is learnt of the network is written into its directory.
+    profile: Profile,
     key: SoftwareKey,
     /// The node at the other end, under the organisation's certificate.
     node: PeerIdentity,
@@ -68,30 +70,14 @@ impl Desk {
     /// Whatever is wrong with the profile, the key, the node or the way to it.
     pub async fn open(ctx: &Context) -> Result<Self, CliError> {
         let profile = Profile::open(ctx)?;
-        let key = profile.unlock(ctx)?;
-        let now = ctx.now();
-        let trust = profile.trust(now)?;
-        let greeting = StaffHello {
-            network: trust.network().clone(),
-            protocol: PROTOCOL_VERSION,
-            clock: now,
-            credential: profile.credential.clone(),
-        };
-        let (connection, node) = connect(&profile.desk, &key, greeting, &trust, &profile.organisation, now).await?;
-        let mut desk = Self {
-            connection,
-            directory: profile.directory,
-            organisation: profile.organisation,
-            credential: profile.credential,
-            key,
-            node,
-            trust,
-        };
-        if desk.node.manifest_version() > desk.trust.version() {
-            desk.advance_trust(now).await?;
+        let (key, trust) = (profile.unlock(ctx)?, profile.trust(ctx.now())?);
+        let mut desk = Self::connect(profile, key, trust, ctx.now()).await?;
+        // A node hands a credential that the employer has renewed to its person at their next connection, which is this one.
+        if let Some(renewed) = desk.advance_trust(ctx.now()).await? {
+            desk = desk.renewed(&renewed, ctx).await?;
         }
         if ctx.verbose {
-            ctx.note(&format!("connected to {} under manifest {}", desk.organisation, desk.trust.version()));
+            ctx.note(&format!("connected to {} under manifest {}", desk.profile.organisation, desk.trust.version()));
         }
         Ok(desk)
     }
@@ -105,7 +91,7 @@ impl Desk {
     /// The own organisation.
     #[must_use]
     pub fn organisation(&self) -> &OdsCode {
-        &self.organisation
+        &self.profile.organisation
     }
 
     /// The newest manifest that follows from the one the profile pins.
@@ -114,10 +100,16 @@ impl Desk {
         self.trust.manifest()
     }
 
+    /// Everything the person believes of the network, with every manifest since the one the profile pins.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
     /// SHA-256 of the person's signed credential.
     #[must_use]
     pub fn credential_digest(&self) -> Digest {
-        self.credential.digest()
+        self.profile.credential.digest()
     }
 
     /// Signs a question, or another statement of the person's to the network, with the person's key.
@@ -163,6 +155,11 @@ impl Desk {
                 self.advance_trust(now).await?;
                 self.check(&reply, query_id, now).map_err(DeskError::from)?
             }
+            // The organisation's key may have changed while the view was made: then its word on the successor is there to be fetched.
+            Err(Incomplete::Binding(_)) => {
+                self.advance_trust(now).await?;
+                self.check(&reply, query_id, now).map_err(DeskError::from)?
+            }
             checked => checked.map_err(DeskError::from)?,
         };
         Ok((reply.view, completeness.into_inner()))
@@ -173,7 +170,7 @@ impl Desk {
     /// # Errors
     /// When the profile cannot be read.
     pub fn seen_log(&self) -> Result<SeenLog, CliError> {
-        SeenLog::read(&self.directory.join(SEEN_LOG))
+        SeenLog::read(&self.profile.directory.join(SEEN_LOG))
     }
 
     /// Keeps what this person saw of the log.
@@ -181,7 +178,7 @@ impl Desk {
     /// # Errors
     /// When the profile cannot be written.
     pub fn keep_seen_log(&self, seen: &SeenLog) -> Result<(), CliError> {
-        seen.write(&self.directory.join(SEEN_LOG))
+        seen.write(&self.profile.directory.join(SEEN_LOG))
     }
 
     /// The key that signs the log's checkpoints now: the node's peer endpoint. None where this person may not see the state
@@ -191,7 +188,9 @@ impl Desk {
     /// When the node cannot be asked.
     pub async fn log_keys(&self) -> Result<Vec<NodeKey>, CliError> {
         match self.reply(&DeskRequest::Status).await {
-            Ok(DeskReply::Status(status)) => Ok(status.peer_id.parse().ok().and_then(node_key).into_iter().collect()),
+            Ok(DeskReply::Status(status)) => {
+                Ok(status.peer_id.parse().ok().and_then(node_key).into_iter().chain(status.log_keys).collect())
+            }
             Ok(_) => Err(DeskError::Unexpected.into()),
             Err(error) if error.code == "not-allowed" => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -210,22 +209,35 @@ impl Desk {
         now: Timestamp,
     ) -> Result<Verified<Completeness>, Incomplete> {
         let members: BTreeSet<OdsCode> = self.manifest().members.iter().map(|member| member.ods.clone()).collect();
-        let expected = Expected {
-            network: self.network(),
-            organisation: &self.organisation,
-            organisation_key: self.node.organisation_key(),
-            query_id,
-            manifest_version: self.trust.version(),
-            members: &members,
-            now,
+        let organisation = &self.profile.organisation;
+        let check = |organisation_key: &PublicKey| {
+            let expected = Expected {
+                network: self.network(),
+                organisation,
+                organisation_key,
+                query_id,
+                manifest_version: self.trust.version(),
+                members: &members,
+                now,
+            };
+            completeness::check(reply, &expected)
         };
-        completeness::check(reply, &expected)
+        let greeted = check(self.node.organisation_key());
+        // The successor that the key of the greeting, or the pinned one, has endorsed since.
+        let successor = self.trust.endorsement(organisation).map(|endorsed| &endorsed.get().successor);
+        match (greeted, successor) {
+            (Err(Incomplete::Binding(_)), Some(key)) if self.trust.accepts_key(organisation, &key.spki_hash(), now) => {
+                check(key)
+            }
+            (greeted, _) => greeted,
+        }
     }
 
-    /// Fetches what the node knows and the profile does not, and writes the profile's trust anew.
-    async fn advance_trust(&mut self, now: Timestamp) -> Result<(), CliError> {
+    /// Fetches what the node knows and the profile does not, and writes the profile's trust anew. Gives the person's credential, where the
+    /// node has a renewed one.
+    async fn advance_trust(&mut self, now: Timestamp) -> Result<Option<Signed<StaffCredential>>, CliError> {
         let version = self.trust.version();
-        let DeskReply::Trust(documents) = self.reply(&DeskRequest::Trust { version }).await? else {
+        let DeskReply::Trust { documents, credential } = self.reply(&DeskRequest::Trust { version }).await? else {
             return Err(DeskError::Unexpected.into());
         };
         if trust::advance(&mut self.trust, &documents, now)? {
@@ -234,22 +246,100 @@ impl Desk {
                     .hint("the profile's directory must be yours to write")
             };
             let bytes = self.trust.to_bytes().map_err(|error| unwritten(error.to_string()))?;
-            let path = self.directory.join(STAFF_TRUST);
+            let path = self.profile.directory.join(STAFF_TRUST);
             private_file::replace(&path, &bytes).map_err(|error| unwritten(error.to_string()))?;
         }
         // The node must hold under what is believed now, not only under what was believed when it greeted.
-        self.trust.recheck(&self.node, now).map_err(|cause| DeskError::NodeNotTrusted(cause).into())
+        self.trust.recheck(&self.node, now).map_err(DeskError::NodeNotTrusted)?;
+        Ok(credential)
+    }
+
+    /// Takes a renewed credential into the profile and greets the node with it: it knows this connection by the one before. What cannot be
+    /// taken in is a warning, because the person may have come for something urgent and the one they hold still counts.
+    async fn renewed(mut self, renewed: &Signed<StaffCredential>, ctx: &Context) -> Result<Self, CliError> {
+        let until = match trust::renewed(renewed, &self.profile.credential, &self.trust, &self.node, ctx.now()) {
+            Ok(verified) => verified.get().not_after,
+            Err(reason) => {
+                ctx.note(&format!("warning: the renewed credential from your node was not taken in: {reason}"));
+                return Ok(self);
+            }
+        };
+        if let Err(error) = private_file::replace(&self.profile.directory.join(STAFF_CREDENTIAL), renewed.as_bytes()) {
+            ctx.note(&format!("warning: the renewed credential from your node could not be kept: {error}"));
+            return Ok(self);
+        }
+        ctx.note(&format!("credential renewed until {}", until.rfc3339()));
+        self.profile.credential = renewed.clone();
+        // First the end of the one connection, because a person has two at most and another command may be under way.
+        self.connection.close().await;
+        Self::connect(self.profile, self.key, self.trust, ctx.now()).await
+    }
+
+    async fn connect(profile: Profile, key: SoftwareKey, mut trust: Trust, now: Timestamp) -> Result<Self, CliError> {
+        let greeting = StaffHello {
+            network: trust.network().clone(),
+            protocol: PROTOCOL_VERSION,
+            clock: now,
+            credential: profile.credential.clone(),
+        };
+        let (desk, organisation) = (&profile.desk, &profile.organisation);
+        let (connection, node) = match greet_own(desk, &key, greeting.clone(), (&trust, organisation), now).await {
+            // Whoever was away while an authority or the organisation's key changed does not know yet under what their node stands.
+            Err(DeskError::NodeNotTrusted(cause)) if matches!(cause, Cause::CertInvalid | Cause::KeyNotPinned) => {
+                let documents = newer_documents(desk, &key, greeting.clone(), trust.version()).await?;
+                if !trust::advance(&mut trust, &documents, now)? {
+                    return Err(DeskError::NodeNotTrusted(cause).into());
+                }
+                greet_own(desk, &key, greeting, (&trust, organisation), now).await?
+            }
+            greeted => greeted?,
+        };
+        Ok(Self { connection, profile, key, node, trust })
     }
 }
 
-async fn connect(
+/// Connects to the own organisation's desk.
+async fn greet_own(
     address: &Multiaddr,
     key: &SoftwareKey,
     hello: StaffHello,
-    trust: &Trust,
-    organisation: &OdsCode,
+    (trust, organisation): (&Trust, &OdsCode),
     now: Timestamp,
 ) -> Result<(Connection, PeerIdentity), DeskError> {
+    let check = |node: &NodeHello, peer: NodeKey| {
+        let identity = trust.check_node(node, peer, EndpointRole::Desk, now)?;
+        // A member's desk is not one's own organisation's.
+        if identity.ods() == organisation { Ok(identity) } else { Err(Cause::BindingInvalid) }
+    };
+    connect(address, key, hello, check).await
+}
+
+/// What the network's officers have published since, from a node that is not believed yet but has proved the PeerId in the profile. It is
+/// asked nothing else, and what it sends is believed only as far as it follows from the pinned first manifest.
+async fn newer_documents(
+    address: &Multiaddr,
+    key: &SoftwareKey,
+    hello: StaffHello,
+    version: u64,
+) -> Result<Vec<GovernanceDocument>, CliError> {
+    let (connection, ()) = connect(address, key, hello, |_, _| Ok(())).await?;
+    let stream = connection.open(DESK).await.map_err(|error| DeskError::Frames(error.into()))?;
+    let mut exchange = Exchange { frames: Frames::new(stream), assembly: Assembly::default() };
+    exchange.frames.send_message(&DeskRequest::Trust { version }).await.map_err(DeskError::from)?;
+    let reply = exchange.next(REPLY_WAIT).await;
+    connection.close().await;
+    match reply? {
+        DeskReply::Trust { documents, .. } => Ok(documents),
+        _ => Err(DeskError::Unexpected.into()),
+    }
+}
+
+async fn connect<T>(
+    address: &Multiaddr,
+    key: &SoftwareKey,
+    hello: StaffHello,
+    check: impl FnOnce(&NodeHello, NodeKey) -> Result<T, Cause>,
+) -> Result<(Connection, T), DeskError> {
     let mut seed = key.ed25519_seed().ok_or(DeskError::Key)?;
     // libp2p copies the seed and wipes what it is given.
     let keypair = identity::Keypair::ed25519_from_bytes(seed.as_mut_slice()).map_err(|_| DeskError::Key)?;
@@ -257,16 +347,11 @@ async fn connect(
     let peer = node_key(connection.peer()).ok_or(DeskError::NotADesk)?;
     let greeting = async {
         let stream = connection.open(AUTH).await.map_err(FramesError::from)?;
-        greeting::greet(stream, hello, |node| {
-            let identity = trust.check_node(node, peer, EndpointRole::Desk, now)?;
-            // A member's desk is not one's own organisation's.
-            if identity.ods() == organisation { Ok(identity) } else { Err(Cause::BindingInvalid) }
-        })
-        .await
+        greeting::greet(stream, hello, |node| check(node, peer)).await
     };
     let greeted = timeout(AUTH_DEADLINE, greeting).await.unwrap_or(Err(DeskError::NoReply(AUTH_DEADLINE)));
     match greeted {
-        Ok(identity) => Ok((connection, identity)),
+        Ok(checked) => Ok((connection, checked)),
         Err(error) => {
             connection.close().await;
             Err(error)

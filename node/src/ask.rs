@@ -41,6 +41,7 @@ use crate::answer::permit::Permit;
 use crate::audit::{Append, AuditError};
 use crate::net::directory::Known;
 use crate::net::gate::StaffSession;
+use crate::net::peers::EndpointKey;
 use crate::services::Services;
 use crate::store::namesakes::has_namesake;
 use crate::store::numbers::{self, Search, other_numbers};
@@ -52,7 +53,8 @@ struct Part {
     ods: OdsCode,
     outcome: SourceOutcome,
     ms: u32,
-    answer: Option<Answer>,
+    /// The answer, and what its receipt is kept with.
+    answer: Option<(Answer, Arc<(Digest, Vec<u8>)>)>,
 }
 
 /// Puts one view together and reports on the way. What it returns is the last reply.
@@ -79,7 +81,7 @@ async fn assemble(
 
     // Is it this person's own question, and may they ask it? Our own people are held to what others would hold them to.
     let credential = services.check_own_staff(session.credential.signed(), now).map_err(DeskReply::Refused)?;
-    let (query, grant) = match authorise(services, &credential, &request, now) {
+    let (query, grant, alerts) = match authorise(services, &credential, &request, now) {
         Ok(authorised) => authorised,
         Err(cause) => return Err(refuse_own(services, &credential, &request, cause, now).await),
     };
@@ -133,6 +135,9 @@ async fn assemble(
         Err(error) => return Err(failed(error)),
     }
     let decided = decided.map_err(failed)?;
+    for cause in &alerts {
+        services.audit.append(Append::new(question.lapse(services, cause, now))).await.map_err(failed)?;
+    }
     services
         .alert_own_access(
             &question.query,
@@ -211,9 +216,11 @@ async fn assemble(
         sources: gathered.lines.clone(),
     };
     let scope = Scope::network(&services.config.network);
-    let completeness = Signed::sign(&completeness, scope, services.node_signer()).map_err(failed)?.into_signed();
+    let key = services.endpoint_key();
+    let completeness = Signed::sign(&completeness, scope, key.signer.as_ref()).map_err(failed)?.into_signed();
     gathered.log_receipts(services, &question, as_at);
-    Ok(DeskReply::View(Box::new(ViewReply { view, completeness, binding: services.peer_binding() })))
+    let binding = services.own().binding(key.node).ok_or_else(|| failed("the endpoint is not bound"))?;
+    Ok(DeskReply::View(Box::new(ViewReply { view, completeness, binding })))
 }
 
 /// Ends a view that must not go on: what had come is logged as received, and not shown.
@@ -256,6 +263,16 @@ impl Own {
         }
     }
 
+    /// What an urgent view goes on in spite of: an ALERT here, as every holder writes one.
+    fn lapse(&self, services: &Services, cause: &Cause, now: Timestamp) -> AuditEntry {
+        tracing::warn!(%cause, "an urgent view goes on");
+        let mut entry = AuditEntry::new(EntryKind::Alert, now, services.config.ods.clone(), "eligibility");
+        crate::answer::authenticate::describe(&mut entry, self.query.get(), self.credential.get());
+        entry.query = Some(self.query.signed().digest());
+        entry.cause = Some(cause.to_string());
+        entry
+    }
+
     fn intent(
         &self,
         services: &Services,
@@ -274,13 +291,13 @@ impl Own {
     }
 }
 
-/// Checks signature, ownership, freshness and purpose of a person's question.
+/// Checks signature, ownership, freshness and purpose of a person's question. Gives also what an urgent purpose goes on in spite of.
 fn authorise(
     services: &Services,
     credential: &Verified<StaffCredential>,
     request: &ViewRequest,
     now: Timestamp,
-) -> Result<(Verified<Query>, Option<BreakGlassGrant>), Cause> {
+) -> Result<(Verified<Query>, Option<BreakGlassGrant>, Vec<Cause>), Cause> {
     let person = credential.get();
     let scope = Scope::network(&services.config.network);
     let query = request.query.verify(scope, &person.key.into()).map_err(|_| Cause::SignatureInvalid)?;
@@ -304,7 +321,7 @@ fn authorise(
         return Err(Cause::PurposeNotGranted(asked.purpose));
     }
     let grant = grant(&services.config.network, asked, person, now)?;
-    Ok((query, grant))
+    Ok((query, grant, eligibility.alerts))
 }
 
 /// A view that our own person may not have is refused here already; that they tried is logged like any other refusal.
@@ -428,14 +445,19 @@ struct Addressing {
 }
 
 impl Addressing {
-    fn envelope(&self, services: &Services, holder: &OdsCode, known: &Known) -> Result<Verified<Envelope>, FetchError> {
+    fn envelope(
+        &self,
+        services: &Services,
+        holder: &OdsCode,
+        (own, known): (&EndpointKey, &Known),
+    ) -> Result<Verified<Envelope>, FetchError> {
         let mut nonce = [0u8; Nonce::LEN];
         ring::rand::SystemRandom::new().fill(&mut nonce).map_err(|_| FetchError::Signing)?;
         let envelope = Envelope {
             query: self.question.query.signed().clone(),
             credential: self.question.credential.signed().clone(),
             asker: services.config.ods.clone(),
-            asker_node: services.node_key(),
+            asker_node: own.node,
             audience: holder.clone(),
             audience_node: known.node,
             nonce: Nonce(nonce),
@@ -446,25 +468,43 @@ impl Addressing {
             window: CREDIT_WINDOW,
         };
         let scope = Scope::to(&services.config.network, holder);
-        Signed::sign(&envelope, scope, services.node_signer()).map_err(|_| FetchError::Signing)
+        Signed::sign(&envelope, scope, own.signer.as_ref()).map_err(|_| FetchError::Signing)
+    }
+
+    /// The holder's log says how far an answer got that was cut; so does ours.
+    async fn log_ended_early(&self, services: &Services, holder: &OdsCode, error: &FetchError, received: u64) {
+        let now = services.clock.now();
+        let mut entry = AuditEntry::new(EntryKind::Admin, now, services.config.ods.clone(), "answer-ended-early");
+        crate::answer::authenticate::describe(&mut entry, self.question.query.get(), self.question.credential.get());
+        entry.query = Some(self.question.query.signed().digest());
+        entry.holder = Some(holder.clone());
+        entry.cause = Some(error.to_string());
+        entry.bytes = received;
+        if let Err(error) = services.audit.append(Append::new(entry)).await {
+            tracing::error!(%error, "that an answer ended early could not be logged");
+        }
     }
 }
 
-async fn ask_one(services: &Services, addressing: &Addressing, ods: &OdsCode, known: Option<Known>) -> Part {
+async fn ask_one(services: &Arc<Services>, addressing: &Addressing, ods: &OdsCode, known: Option<Known>) -> Part {
     let started = Instant::now();
-    let make = |known: &Known| addressing.envelope(services, ods, known);
-    match fetch::fetch(services, ods, known, make).await {
-        Ok(answer) => {
+    let make = |own: &EndpointKey, known: &Known| addressing.envelope(services, ods, (own, known));
+    let mut received = 0;
+    match fetch::fetch(services, ods, known, make, &mut received).await {
+        Ok((answer, evidence)) => {
             let outcome = match &answer.header.get().outcome {
                 AnswerOutcome::Answered => SourceOutcome::Answered,
                 AnswerOutcome::Partial => SourceOutcome::AnsweredPartial,
                 AnswerOutcome::NothingShareable => SourceOutcome::NothingShareable,
                 AnswerOutcome::Refused(cause) => SourceOutcome::Refused(cause.clone()),
             };
-            Part { ods: ods.clone(), outcome, ms: elapsed(started), answer: Some(answer) }
+            Part { ods: ods.clone(), outcome, ms: elapsed(started), answer: Some((answer, evidence)) }
         }
         Err(error) => {
             tracing::info!(holder = %ods, %error, "source did not answer");
+            if received > 0 {
+                addressing.log_ended_early(services, ods, &error, received).await;
+            }
             Part::without(ods, error.outcome(), started)
         }
     }
@@ -476,7 +516,7 @@ impl Part {
     }
 
     fn header(&self) -> Option<&AnswerHeader> {
-        self.answer.as_ref().map(|a| a.header.get())
+        self.answer.as_ref().map(|(a, _)| a.header.get())
     }
 
     fn line(&self) -> SourceLine {
@@ -486,7 +526,7 @@ impl Part {
             records: self.header().map_or(0, |h| h.records),
             ms: self.ms,
             data_to: self.header().and_then(|h| h.data_to),
-            receipt: self.answer.as_ref().map(|a| a.header.signed().digest()),
+            receipt: self.answer.as_ref().map(|(a, _)| a.header.signed().digest()),
         }
     }
 }

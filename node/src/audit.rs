@@ -116,7 +116,7 @@ impl AuditLog {
         let (edge, checkpoint) = startup::check(&db, &origin, &keys)?;
         let (publish, published) = watch::channel(Published { head: edge.head(), checkpoint, open: true });
         let (queue, commands) = mpsc::channel(QUEUE);
-        let writer = writer::Writer::new(db.clone(), write, origin.clone(), signer, edge, commands, publish);
+        let writer = writer::Writer::new(db.clone(), write, origin.clone(), vec![signer], edge, commands, publish);
         std::thread::Builder::new().name("audit-writer".to_owned()).spawn(move || writer.run())?;
         Ok(Self { inner: Arc::new(Inner { db, origin, queue, published }) })
     }
@@ -144,12 +144,12 @@ impl AuditLog {
         answer.blocking_recv().map_err(|_| AppendError::Unavailable)??.receipt()
     }
 
-    /// Signs checkpoints with another node key from the next batch on.
+    /// Signs checkpoints with these node keys from the next batch on: two while one follows the other.
     ///
     /// # Errors
     /// [`AppendError::Unavailable`] when the log is closed.
-    pub async fn sign_with(&self, signer: Arc<dyn Signer>) -> Result<(), AppendError> {
-        self.inner.queue.send(writer::Command::SignWith(signer)).await.map_err(|_| AppendError::Unavailable)
+    pub async fn sign_with(&self, signers: Vec<Arc<dyn Signer>>) -> Result<(), AppendError> {
+        self.inner.queue.send(writer::Command::SignWith(signers)).await.map_err(|_| AppendError::Unavailable)
     }
 
     /// Follows the log: changes with every batch on disk, and when the log stops taking appends.

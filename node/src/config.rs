@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use careweave_protocol::id::{NetworkId, OdsCode};
+use careweave_protocol::limits::ADVERT_LIFE;
 use libp2p::Multiaddr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -26,6 +27,8 @@ struct File {
     alert_contact: String,
     #[serde(default)]
     feed_interval_hours: Option<u32>,
+    #[serde(default)]
+    rotation_overlap_minutes: Option<u32>,
     #[serde(default)]
     dmd: Option<PathBuf>,
     #[serde(default = "default_data_dir")]
@@ -59,6 +62,9 @@ pub struct Config {
     pub duty_contact: String,
     /// How often the feed should bring something (`feed_interval_hours`); older data is said to be stale. Default: not said.
     pub feed_interval: Option<Duration>,
+    /// How long a replaced key or certificate of this node stays accepted (`rotation_overlap_minutes`). Default: 24 hours, the life of an
+    /// advert, after which every member has heard of the successor.
+    pub rotation_overlap: Duration,
     /// A folder with the deployer's own dm+d release, relative to the node directory. Default: only the built-in substance map.
     pub dmd: Option<PathBuf>,
     /// Where the database is, relative to the node directory. Default `data`.
@@ -127,6 +133,9 @@ impl Config {
             bootstrap: file.bootstrap,
             duty_contact: file.duty_contact,
             feed_interval: file.feed_interval_hours.map(|hours| Duration::from_secs(u64::from(hours) * 3600)),
+            rotation_overlap: file
+                .rotation_overlap_minutes
+                .map_or(ADVERT_LIFE, |minutes| Duration::from_secs(u64::from(minutes) * 60)),
             dmd,
             log: file.log,
         })
@@ -138,7 +147,7 @@ impl Config {
         let list = |addresses: &[Multiaddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         format!(
             "ods = {}\nname = {}\nnetwork = {}\nlisten = {}\ndesk_listen = {}\nbootstrap = {}\nduty_contact = {}\n\
-             feed_interval_hours = {}\ndmd = {}\ndata_dir = {}\nlog = {}\n",
+             feed_interval_hours = {}\nrotation_overlap_minutes = {}\ndmd = {}\ndata_dir = {}\nlog = {}\n",
             self.ods,
             self.name,
             self.network,
@@ -148,6 +157,7 @@ impl Config {
             self.duty_contact,
             self.feed_interval
                 .map_or_else(|| "not said".to_owned(), |interval| (interval.as_secs() / 3600).to_string()),
+            self.rotation_overlap.as_secs() / 60,
             self.dmd.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string()),
             self.data_dir.display(),
             self.log,

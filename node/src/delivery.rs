@@ -1,14 +1,15 @@
 //! Store-and-forward of signed things: acknowledgements and alerts go out when their recipient can be reached, and have their
 //! effect once however often they arrive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use careweave_protocol::audit::{AuditEntry, EntryKind};
 use careweave_protocol::cbor;
 use careweave_protocol::delivery::{Alert, AlertKind, Delivery, DeliveryReply};
-use careweave_protocol::id::{Nonce, OdsCode};
+use careweave_protocol::desk::receipt::{RECEIPTS_PER_PAGE, ReceiptPage, StoredReceipt};
+use careweave_protocol::id::{Digest, Nonce, OdsCode, QueryId};
 use careweave_protocol::limits::{FAN_OUT_MAX, IDLE_TIMEOUT, REQUEST_MAX, SIGNED_MAX};
 use careweave_protocol::query::acknowledgement::BATCH_MAX;
 use careweave_protocol::query::{Acknowledgement, AcknowledgementBatch, AnswerHeader};
@@ -24,6 +25,7 @@ use tokio::time::timeout;
 
 use crate::audit::{Append, AppendError};
 use crate::net::gate::NodeSession;
+use crate::net::peers::PeerEnd;
 use crate::net::{ConnectError, ExchangeStream, FrameError, FramedStream, OpenError, Protocol};
 use crate::services::Services;
 use crate::store::database::{Family, Put, StoreError};
@@ -47,6 +49,8 @@ const READY: u8 = b'd';
 /// First byte of keys among the receipts: headers we hold, and deliveries that had their effect.
 const HEADER: u8 = b'r';
 const DONE: u8 = b'k';
+/// First byte of keys of what receipts are verified with.
+const EVIDENCE: u8 = b'e';
 
 /// What is still to be delivered lives in the store; this only wakes whoever delivers.
 #[derive(Debug, Default)]
@@ -108,28 +112,80 @@ pub fn keep(
     services: &Services,
     holder: &OdsCode,
     item: &Acknowledgement,
-    header: &Verified<AnswerHeader>,
+    (header, evidence): (&Verified<AnswerHeader>, &(Digest, Vec<u8>)),
 ) -> Result<Vec<Put>, StoreError> {
     let log = &services.database.keys().log;
     let receipt_key = key(HEADER, holder, item.query_id.as_bytes());
-    let receipt = log.seal(Family::Receipts, &receipt_key, header.signed().as_bytes())?;
+    let kept = Kept { header: ByteBuf::from(header.signed().as_bytes()), evidence: Some(evidence.0) };
+    let receipt = log.seal(Family::Receipts, &receipt_key, &cbor::to_vec(&kept)?)?;
     let outbox_key = key(ACKNOWLEDGEMENT, holder, item.query_id.as_bytes());
     let waiting = log.seal(Family::Outbox, &outbox_key, &cbor::to_vec(item)?)?;
-    Ok(vec![(Family::Receipts, receipt_key, receipt), (Family::Outbox, outbox_key, waiting)])
+    let mut rows = vec![(Family::Receipts, receipt_key, receipt), (Family::Outbox, outbox_key, waiting)];
+    let evidence_key = evidence_key(&evidence.0);
+    // Once for all answers under one binding; twice does no harm.
+    if services.database.get(Family::Receipts, &evidence_key)?.is_none() {
+        let sealed = log.seal(Family::Receipts, &evidence_key, &evidence.1)?;
+        rows.push((Family::Receipts, evidence_key, sealed));
+    }
+    Ok(rows)
 }
 
-/// The row that queues an alert for another organisation, to be written in the batch of the entry that tells of it here; then
+/// A header as it is kept, with the digest of the evidence that it stands under.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept {
+    header: ByteBuf,
+    evidence: Option<Digest>,
+}
+
+/// Some of the receipts held, with the evidence that each stands under.
+///
+/// # Errors
+/// When the store fails, or a row is not what it was written as.
+pub fn receipts(services: &Services, from: Option<&[u8]>) -> Result<ReceiptPage, StoreError> {
+    let log = &services.database.keys().log;
+    let mut page = ReceiptPage::default();
+    let mut named = BTreeSet::new();
+    for item in services.database.scan_from(Family::Receipts, &[HEADER], from.unwrap_or(&[HEADER]))? {
+        let (key, sealed) = item?;
+        if page.receipts.len() >= RECEIPTS_PER_PAGE {
+            page.next = Some(ByteBuf::from(key.into_vec()));
+            break;
+        }
+        let (Some(holder), Some(query_id)) = (recipient_of(&key), query_of(&key)) else { continue };
+        let kept: Kept = cbor::from_own(&log.open(Family::Receipts, &key, sealed.into_vec())?)?;
+        named.extend(kept.evidence);
+        page.receipts.push(StoredReceipt { holder, query_id, header: kept.header, evidence: kept.evidence });
+    }
+    for digest in named {
+        let key = evidence_key(&digest);
+        if let Some(sealed) = services.database.get(Family::Receipts, &key)? {
+            page.evidence.push(cbor::from_own(&log.open(Family::Receipts, &key, sealed)?)?);
+        }
+    }
+    Ok(page)
+}
+
+fn evidence_key(digest: &Digest) -> Vec<u8> {
+    let mut key = vec![EVIDENCE];
+    key.extend_from_slice(digest.as_bytes());
+    key
+}
+
+fn query_of(key: &[u8]) -> Option<QueryId> {
+    let (_, id) = key.split_at_checked(key.len().checked_sub(16)?)?;
+    id.try_into().ok().map(QueryId)
+}
+
+/// The row that queues an alert for another organisation; it is signed when it leaves, with the key of that time, to be written in the batch of the entry that tells of it here; then
 /// [`Outbox::wake`].
 ///
 /// # Errors
 /// When it cannot be signed or sealed.
 pub fn alert(services: &Services, to: &OdsCode, alert: &Alert) -> Result<Put, DeliveryError> {
-    let scope = Scope::to(&services.config.network, to);
-    let signed = Signed::sign(alert, scope, services.node_signer())?.into_signed();
     let mut number = [0u8; Nonce::LEN];
     ring::rand::SystemRandom::new().fill(&mut number).map_err(|_| DeliveryError::Randomness)?;
     let key = key(READY, to, &number);
-    let bytes = cbor::to_vec(&Delivery::Alert(signed))?;
+    let bytes = cbor::to_vec(alert)?;
     let sealed = services.database.keys().log.seal(Family::Outbox, &key, &bytes).map_err(StoreError::from)?;
     Ok((Family::Outbox, key, sealed))
 }
@@ -205,7 +261,8 @@ fn recipients(
 
 async fn deliver(services: &Arc<Services>, recipient: &OdsCode, things: Things) -> Result<(), DeliveryError> {
     let known = services.directory.get(recipient, services.clock.now()).ok_or(DeliveryError::NoAddress)?;
-    let handle = &services.peers.handle;
+    let end = services.peers.current();
+    let (handle, signer) = (&end.gate.handle, end.key().signer.as_ref());
     if !handle.is_admitted(known.peer) {
         handle.dial(known.peer, known.addresses.clone(), CONNECT).await?;
         handle.wait_admitted(known.peer, CONNECT).await?;
@@ -215,12 +272,15 @@ async fn deliver(services: &Arc<Services>, recipient: &OdsCode, things: Things) 
         let items = part.iter().map(|(_, bytes)| cbor::from_own(bytes)).collect::<Result<Vec<_>, _>>()?;
         let statement = AcknowledgementBatch { asker: services.config.ods.clone(), holder: recipient.clone(), items };
         let scope = Scope::to(&services.config.network, recipient);
-        let signed = Signed::sign(&statement, scope, services.node_signer())?.into_signed();
-        let sent = send(services, known.peer, &cbor::to_vec(&Delivery::Acknowledgements(signed))?).await;
+        let signed = Signed::sign(&statement, scope, signer)?.into_signed();
+        let sent = send(&end, known.peer, &cbor::to_vec(&Delivery::Acknowledgements(signed))?).await;
         settle(services, recipient, sent, part.iter().map(|(k, _)| k.clone()).collect()).await?;
     }
     for (key, bytes) in ready {
-        let sent = send(services, known.peer, &bytes).await;
+        let alert: Alert = cbor::from_own(&bytes)?;
+        let scope = Scope::to(&services.config.network, recipient);
+        let signed = Signed::sign(&alert, scope, signer)?.into_signed();
+        let sent = send(&end, known.peer, &cbor::to_vec(&Delivery::Alert(signed))?).await;
         settle(services, recipient, sent, vec![key]).await?;
     }
     Ok(())
@@ -241,8 +301,8 @@ async fn settle(
     forget(services, keys).await
 }
 
-async fn send(services: &Services, peer: libp2p::PeerId, delivery: &[u8]) -> Result<(), DeliveryError> {
-    let mut stream = FramedStream::new(services.peers.handle.open(peer, Protocol::Deliver, CONNECT).await?);
+async fn send(end: &PeerEnd, peer: libp2p::PeerId, delivery: &[u8]) -> Result<(), DeliveryError> {
+    let mut stream = FramedStream::new(end.gate.handle.open(peer, Protocol::Deliver, CONNECT).await?);
     stream.write_frame(delivery).await?;
     stream.close().await?;
     let reply = timeout(IDLE_TIMEOUT, stream.read_frame(REQUEST_MAX)).await.map_err(|_| DeliveryError::Idle)??;

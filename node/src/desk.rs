@@ -3,6 +3,7 @@
 mod exceptions;
 mod import;
 mod logged;
+mod network;
 mod residents;
 mod reviews;
 
@@ -11,27 +12,24 @@ use std::sync::Arc;
 use careweave_protocol::audit::page::{EntryContent, LogEntry, LogPage};
 use careweave_protocol::audit::{AuditEntry, EntryKind};
 use careweave_protocol::cbor;
-use careweave_protocol::desk::{
-    DeskReply, DeskRequest, Explanation, GovernanceDocument, NodeStatus, PAGE_MAX, PatientIdentity, PeerLine,
-};
+use careweave_protocol::desk::{DeskReply, DeskRequest, Explanation, PAGE_MAX, PatientIdentity};
 use careweave_protocol::frame::split;
 use careweave_protocol::id::{NhsNumber, QueryId};
 use careweave_protocol::identity::{Scope, StaffCredential};
 use careweave_protocol::limits::{IDLE_TIMEOUT, REQUEST_MAX};
 use careweave_protocol::policy::{Asker, Cell, Objection, Situation};
-use careweave_protocol::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::answer::judge::last_treating;
 use crate::ask;
-use crate::ask::fetch::is_connected;
-use crate::net::gate::{Session, StaffSession};
+use crate::net::gate::StaffSession;
 use crate::net::{ExchangeStream, FrameError, FramedStream};
 use crate::services::{Keyring, Services};
 use crate::store::namesakes::has_namesake;
-use crate::store::{patients, records};
+use crate::store::patients;
+use crate::{doctor, enrolment};
 
 /// Replies on their way to a person who reads slowly: progress of a view over 64 holders.
 const EVENTS: usize = 64;
@@ -76,23 +74,50 @@ pub async fn serve(
     let reply = match request {
         DeskRequest::View(request) => return view(services, session, *request, stream).await,
         DeskRequest::Identify(number) => identify(services, person, number).await,
-        DeskRequest::Trust { version } => Ok(DeskReply::Trust(services.documents_after(version))),
+        DeskRequest::Trust { version } => network::trust(services, session, version).await,
         DeskRequest::Explain(query) => explain(services, person, query).await,
         // Whoever verifies the log needs to know which key signs it.
         DeskRequest::Status => match permitted(person, Scope::Audit).or_else(|_| permitted(person, Scope::Operate)) {
             Ok(()) => {
                 let services = Arc::clone(services);
-                tokio::task::spawn_blocking(move || status(&services, now)).await?
+                tokio::task::spawn_blocking(move || network::status(&services, now)).await?
             }
             Err(reply) => Err(reply),
         },
-        DeskRequest::Peers => allowed(person, Scope::Operate, || peers(services, now)),
+        DeskRequest::Peers => allowed(person, Scope::Operate, || network::peers(services, now)),
         DeskRequest::Log { from, count } => match permitted(person, Scope::Audit) {
             Ok(()) => log_page(services, from, count).await,
             Err(reply) => Err(reply),
         },
         DeskRequest::Publish(document) => match permitted(person, Scope::Govern) {
-            Ok(()) => publish(services, person, document).await,
+            Ok(()) => network::publish(services, person, document).await,
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Rotate(order) => match permitted(person, Scope::Operate) {
+            Ok(()) => network::rotate(services, person, order).await,
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Doctor => match permitted(person, Scope::Operate) {
+            Ok(()) => Ok(DeskReply::Doctor(doctor::examine(services).await)),
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Receipts { from } => match permitted(person, Scope::Audit) {
+            Ok(()) => network::receipts(services, from).await,
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Invite(bytes) => match permitted(person, Scope::Govern) {
+            Ok(()) => network::handed(enrolment::invite(services, person, &bytes).await),
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::Attest(attestations) => match permitted(person, Scope::Govern) {
+            Ok(()) => network::handed(enrolment::attest(services, person, attestations).await),
+            Err(reply) => Err(reply),
+        },
+        DeskRequest::EnrolmentRequests => match permitted(person, Scope::Govern) {
+            Ok(()) => {
+                let services = Arc::clone(services);
+                blocking(move || enrolment::waiting(&services)).await.map(DeskReply::EnrolmentRequests)
+            }
             Err(reply) => Err(reply),
         },
         DeskRequest::Residents { all } => residents::list(services, person, all).await,
@@ -224,62 +249,6 @@ async fn identify(
     })))
 }
 
-fn status(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
-    let (manifest_version, beacon_age) = services.trust_age(now);
-    // Read once and let go: a second read while a writer waits would wait for ever.
-    let (manifest_expires, members) = {
-        let trust = services.trust();
-        (trust.manifest().expires, trust.manifest().members.len())
-    };
-    let sessions = services.peers.sessions.all();
-    let texts = |addresses: Vec<libp2p::Multiaddr>| addresses.iter().map(ToString::to_string).collect();
-    Ok(DeskReply::Status(Box::new(NodeStatus {
-        ods: services.config.ods.clone(),
-        name: services.config.name.clone(),
-        network: services.config.network.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: services.started,
-        now,
-        manifest_version,
-        manifest_expires,
-        beacon_age,
-        members: u32::try_from(members).unwrap_or(u32::MAX),
-        connected: u32::try_from(sessions.len()).unwrap_or(u32::MAX),
-        certificate_expires: services.own.certificate_expires(),
-        binding_expires: services.own.binding_expires(),
-        peer_id: services.peers.handle.local_peer().to_string(),
-        listen: texts(services.peers.handle.listen_addresses()),
-        desk_peer_id: services.desk.handle.local_peer().to_string(),
-        desk_listen: texts(services.desk.handle.listen_addresses()),
-        log_size: services.audit.size(),
-        data_to: records::data_to(&services.database).map_err(failed)?,
-        outbox: crate::delivery::waiting(services).map_err(failed)?,
-        warnings: crate::upkeep::warnings(services, now),
-    })))
-}
-
-fn peers(services: &Services, now: Timestamp) -> Result<DeskReply, DeskReply> {
-    let trust = services.trust();
-    let members = trust.manifest().members.iter().filter(|m| m.ods != services.config.ods);
-    let line = |member: &careweave_certs::manifest::Member| {
-        let known = services.directory.get(&member.ods, now);
-        let session = known.as_ref().and_then(|k| services.peers.sessions.get(&k.peer));
-        PeerLine {
-            ods: member.ods.clone(),
-            name: member.name.clone(),
-            peer_id: known.as_ref().map(|k| k.peer.to_string()),
-            addresses: known.iter().flat_map(|k| &k.addresses).map(ToString::to_string).collect(),
-            connected: known.as_ref().is_some_and(|k| is_connected(services, k)),
-            skew: match session {
-                Some(Session::Node(node)) => Some(node.identity.clock_ahead()),
-                _ => None,
-            },
-            cause: known.as_ref().and_then(|k| services.refusal(&k.peer)).map(|c| c.to_string()),
-        }
-    };
-    Ok(DeskReply::Peers(members.map(line).collect()))
-}
-
 async fn log_page(services: &Arc<Services>, from: u64, count: u32) -> Result<DeskReply, DeskReply> {
     let audit = services.audit.clone();
     let keyring = Keyring(services.database.clone());
@@ -356,23 +325,6 @@ fn replay(services: &Services, entry: &AuditEntry) -> Option<bool> {
         again.access.as_str() == cell.access
     };
     Some(entry.cells.iter().all(same))
-}
-
-async fn publish(
-    services: &Arc<Services>,
-    person: &StaffCredential,
-    document: GovernanceDocument,
-) -> Result<DeskReply, DeskReply> {
-    let kind = match &document {
-        GovernanceDocument::Manifest(_) => "manifest",
-        GovernanceDocument::Suspension(_) => "suspension",
-        GovernanceDocument::StaffRevocation { .. } => "staff-revocation",
-        GovernanceDocument::Beacon(_) => "beacon",
-    };
-    let new = services.take_in(&document).await.map_err(failed)?;
-    let outcome = if new { "taken in" } else { "already known" };
-    services.admin("published", Some(person), format!("{kind}: {outcome}")).await;
-    Ok(DeskReply::Published(outcome.to_owned()))
 }
 
 async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use careweave_node::clock::Clock;
 use careweave_node::config::Config;
-use careweave_node::node::Node;
-use careweave_node::telemetry;
+use careweave_node::node::{Node, StartError};
+use careweave_node::{telemetry, upkeep};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -53,7 +53,11 @@ fn main() -> ExitCode {
                 source = cause.source();
             }
             write_line(&mut std::io::stderr(), &format!("error: {text}"));
-            ExitCode::FAILURE
+            let not_started = error.downcast_ref::<StartError>();
+            if let Some(hint) = not_started.and_then(StartError::hint) {
+                write_line(&mut std::io::stderr(), &format!("hint: {hint}"));
+            }
+            if not_started.is_some_and(StartError::must_not_be_repeated) { NOT_AGAIN.into() } else { ExitCode::FAILURE }
         }
     }
 }
@@ -79,8 +83,8 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut hangup = signal(SignalKind::hangup())?;
     let node = Node::start(config, Clock).await?;
     let services = node.services();
-    for address in services.peers.handle.listen_addresses() {
-        tracing::info!(%address, peer = %services.peers.handle.local_peer(), "peers may connect");
+    for address in services.peers.current().gate.handle.listen_addresses() {
+        tracing::info!(%address, peer = %services.peers.current().gate.handle.local_peer(), "peers may connect");
     }
     for address in services.desk.handle.listen_addresses() {
         tracing::info!(%address, peer = %services.desk.handle.local_peer(), "staff may connect");
@@ -91,8 +95,10 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
-                services.reload().await;
-                tracing::info!("read again: the list of revoked credentials; node.toml, keys and certificates need a restart");
+                if services.reload().await {
+                    upkeep::introduce(services).await;
+                }
+                tracing::info!("read again: certificates, attestations, revoked credentials; node.toml needs a restart");
             }
         }
     }
@@ -106,3 +112,6 @@ fn write_line(to: &mut impl std::io::Write, text: &str) {
     // A closed terminal is no reason to fail.
     drop(writeln!(to, "{text}"));
 }
+
+/// Exit code that tells whoever watches over the daemon not to start it again by itself: EX_CONFIG of sysexits.h.
+const NOT_AGAIN: u8 = 78;

@@ -19,6 +19,7 @@ pub mod directory;
 pub mod endpoint;
 pub mod exchange;
 pub mod gate;
+pub mod peers;
 #[cfg(test)]
 mod tests;
 

@@ -1,20 +1,30 @@
 //! The node's own keys, certificates and statements about itself, as they lie in the node directory.
+//!
+//! Everything here is as of one reading of the files; when they change, another [`OwnIdentity`] takes this one's place
+//! ([`crate::services::Services::reload`]).
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use careweave_certs::keystore::{KeyStoreError, SoftwareKey};
+use careweave_certs::authority::BACK_DATING;
+use careweave_certs::keystore::{KeyStoreError, PrivateKey, SoftwareKey, public_key_of};
 use careweave_certs::private_file::{self, PrivateFileError};
+use careweave_certs::rotation::{Life, ROTATIONS_MAX, Rotations, Stage};
 use careweave_certs::trust::{PeerIdentity, Trust, TrustError};
 use careweave_certs::{binding, chain, layout};
 use careweave_protocol::cbor;
-use careweave_protocol::id::{NetworkId, NodeKey};
+use careweave_protocol::desk::RotationPart;
+use careweave_protocol::id::{Digest, NetworkId, NodeKey};
 use careweave_protocol::identity::{
-    Advert, AdvertRecord, Attestation, EndpointRole, NodeBinding, NodeHello, StaffRevocation,
+    Advert, AdvertRecord, Attestation, EndpointRole, KeyEndorsement, NodeBinding, NodeHello, RetiredEndpoint,
+    StaffRevocation,
 };
 use careweave_protocol::key::{PublicKey, Signer};
-use careweave_protocol::limits::{ADVERT_ADDRESSES, ADVERT_LIFE, BINDING_LIFE, SIGNED_MAX};
+use careweave_protocol::limits::{
+    ADVERT_ADDRESSES, ADVERT_LIFE, BINDING_LIFE, EARLIER_KEYS_MAX, REPLY_MAX, SIGNED_MAX,
+};
 use careweave_protocol::query::Cause;
 use careweave_protocol::signed::{Scope, Signed, SignedError};
 use careweave_protocol::time::Timestamp;
@@ -25,6 +35,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::net::peers::EndpointKey;
 use crate::store::seal::KeyEncryptionKey;
 
 /// Why the node does not know itself.
@@ -65,30 +76,49 @@ pub enum OwnError {
 /// Keys and certificates as loaded; becomes an [`OwnIdentity`] once they verify against the manifest.
 pub struct Loaded {
     dir: PathBuf,
-    organisation: SoftwareKey,
-    peer: Arc<SoftwareKey>,
-    desk: SoftwareKey,
-    peer_key: NodeKey,
-    desk_key: NodeKey,
+    organisation: PrivateKey,
+    peer: Arc<EndpointKey>,
+    desk: Arc<EndpointKey>,
+    /// The endpoint before, while it is still served, and from when it is refused.
+    former: Option<RetiredEndpoint>,
+    /// The endpoint that was replaced last, whose key is destroyed: whoever was away then still has to hear of it.
+    retired: Option<RetiredEndpoint>,
     chain: Vec<ByteBuf>,
     attestations: Vec<Signed<Attestation>>,
+    endorsement: Option<Signed<KeyEndorsement>>,
+    earlier_keys: Vec<PublicKey>,
+    read: Digest,
 }
 
 /// Who this node is.
 pub struct OwnIdentity {
     loaded: Loaded,
     identity: PeerIdentity,
-    certificate_expires: Timestamp,
     said: RwLock<Said>,
 }
 
 /// What the node says about itself, renewed from time to time.
 struct Said {
-    peer: Signed<NodeBinding>,
-    desk: Signed<NodeBinding>,
+    bindings: HashMap<NodeKey, Signed<NodeBinding>>,
     binding_expires: Timestamp,
     advert: Signed<Advert>,
+    /// When all of it was signed.
+    at: Timestamp,
 }
+
+/// Bindings and advert are renewed at half the advert's life.
+const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
+
+/// What a change of which the running node takes in.
+const WATCHED: [&str; 7] = [
+    layout::ORGANISATION_KEY,
+    layout::CHAIN,
+    layout::ATTESTATIONS,
+    layout::ENDORSEMENT,
+    layout::EARLIER_KEYS,
+    layout::REVOCATION,
+    layout::ROTATIONS,
+];
 
 impl OwnIdentity {
     /// Reads keys, chain and attestations from the node directory.
@@ -96,19 +126,67 @@ impl OwnIdentity {
     /// # Errors
     /// See [`OwnError`].
     pub fn load(config: &Config) -> Result<Loaded, OwnError> {
+        Self::load_as(config, None)
+    }
+
+    /// As [`OwnIdentity::load`], with the prepared successor of one part in its predecessor's place.
+    ///
+    /// # Errors
+    /// See [`OwnError`].
+    pub fn load_as(config: &Config, successor: Option<RotationPart>) -> Result<Loaded, OwnError> {
         let dir = &config.dir;
-        let organisation = SoftwareKey::read_plain(&dir.join(layout::ORGANISATION_KEY))?;
-        let peer = SoftwareKey::read_plain(&dir.join(layout::PEER_KEY))?;
-        let desk = SoftwareKey::read_plain(&dir.join(layout::DESK_KEY))?;
-        let peer_key = peer.public_key().node_key().ok_or(OwnError::Algorithm(layout::PEER_KEY))?;
-        let desk_key = desk.public_key().node_key().ok_or(OwnError::Algorithm(layout::DESK_KEY))?;
-        let chain_path = dir.join(layout::CHAIN);
+        let (mut organisation_path, mut chain_path) = (layout::ORGANISATION_KEY, layout::CHAIN);
+        let mut peer_path = layout::PEER_KEY;
+        match successor {
+            Some(RotationPart::OrganisationKey) => {
+                (organisation_path, chain_path) = (layout::ORGANISATION_KEY_NEXT, layout::CHAIN_NEXT);
+            }
+            Some(RotationPart::Certificate) => chain_path = layout::CHAIN_NEXT,
+            Some(RotationPart::NodeKey) => peer_path = layout::PEER_KEY_NEXT,
+            None => {}
+        }
+        let organisation = PrivateKey::read(&dir.join(organisation_path), None)?;
+        let chain_path = dir.join(chain_path);
         let chain = chain::from_pem(&read(&chain_path)?).map_err(|_| OwnError::Damaged(chain_path))?;
         let chain = chain.into_iter().map(|der| ByteBuf::from(der.to_vec())).collect();
         let attested = dir.join(layout::ATTESTATIONS);
         let attestations = cbor::from_slice(&read(&attested)?, SIGNED_MAX).map_err(|_| OwnError::Damaged(attested))?;
-        let peer = Arc::new(peer);
-        Ok(Loaded { dir: dir.clone(), organisation, peer, desk, peer_key, desk_key, chain, attestations })
+        let endorsement = optional(dir, layout::ENDORSEMENT)?
+            .map(|bytes| Signed::from_bytes(bytes).map_err(|_| OwnError::Damaged(dir.join(layout::ENDORSEMENT))))
+            .transpose()?;
+        let mut earlier_keys: Vec<PublicKey> = read_list(dir, layout::EARLIER_KEYS)?;
+        if successor == Some(RotationPart::OrganisationKey) {
+            earlier_keys.insert(0, public_key_of(&dir.join(layout::ORGANISATION_KEY))?);
+        }
+        earlier_keys.truncate(EARLIER_KEYS_MAX);
+        Ok(Loaded {
+            dir: dir.clone(),
+            organisation,
+            peer: endpoint_key(dir, peer_path)?,
+            desk: endpoint_key(dir, layout::DESK_KEY)?,
+            former: former(dir)?,
+            retired: retired(dir)?,
+            chain,
+            attestations,
+            endorsement,
+            earlier_keys,
+            read: Self::files(dir),
+        })
+    }
+
+    /// SHA-256 over the files that a running node takes in again when they change.
+    #[must_use]
+    pub fn files(dir: &Path) -> Digest {
+        let contents: Vec<Zeroizing<Vec<u8>>> =
+            WATCHED.iter().map(|name| Zeroizing::new(std::fs::read(dir.join(name)).unwrap_or_default())).collect();
+        let digests: Vec<Digest> = contents.iter().map(|content| Digest::of(&[content.as_slice()])).collect();
+        Digest::of(&digests.iter().map(|digest| digest.as_bytes().as_slice()).collect::<Vec<_>>())
+    }
+
+    /// Whether the files are still those that were read.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        Self::files(&self.loaded.dir) == self.loaded.read
     }
 
     /// Who we are in the network.
@@ -117,67 +195,83 @@ impl OwnIdentity {
         &self.identity
     }
 
-    /// The peer endpoint's key.
+    /// The key of the peer endpoint.
+    #[must_use]
+    pub fn peer(&self) -> &Arc<EndpointKey> {
+        &self.loaded.peer
+    }
+
+    /// The key of the desk endpoint.
+    #[must_use]
+    pub fn desk(&self) -> &Arc<EndpointKey> {
+        &self.loaded.desk
+    }
+
+    /// The peer endpoint's public key.
     #[must_use]
     pub fn node_key(&self) -> NodeKey {
-        self.loaded.peer_key
+        self.loaded.peer.node
     }
 
     /// Signs on the hot path: the peer endpoint's key.
     #[must_use]
     pub fn node_signer(&self) -> &dyn Signer {
-        self.loaded.peer.as_ref()
+        self.loaded.peer.signer.as_ref()
     }
 
-    /// As [`OwnIdentity::node_signer`], for a thread of its own.
+    /// The organisation's key. A signature may take long where it lies in a token: not for an async thread.
     #[must_use]
-    pub fn node_signer_shared(&self) -> Arc<dyn Signer> {
-        Arc::clone(&self.loaded.peer) as Arc<dyn Signer>
+    pub fn organisation(&self) -> &PrivateKey {
+        &self.loaded.organisation
     }
 
-    /// The organisation's public key.
+    /// The life of the organisation certificate, without the hour it is dated back.
     #[must_use]
-    pub fn organisation_key(&self) -> PublicKey {
-        self.loaded.organisation.public_key()
+    pub fn certificate_life(&self) -> Life {
+        let certificate = self.identity.certificate();
+        let issued_at = certificate.not_before().after(careweave_certs::authority::BACK_DATING);
+        Life { issued_at, not_after: Some(certificate.not_after()) }
     }
 
     /// End of the organisation certificate.
     #[must_use]
     pub fn certificate_expires(&self) -> Timestamp {
-        self.certificate_expires
+        self.identity.certificate().not_after()
     }
 
     /// End of the endpoints' bindings.
     #[must_use]
     pub fn binding_expires(&self) -> Timestamp {
-        self.said.read().unwrap_or_else(PoisonError::into_inner).binding_expires
+        self.said().binding_expires
     }
 
-    /// The binding of one endpoint.
+    /// Whether bindings and advert should be signed anew: they are old, or dated by a clock that has been put back since.
     #[must_use]
-    pub fn binding(&self, role: EndpointRole) -> Signed<NodeBinding> {
-        let said = self.said.read().unwrap_or_else(PoisonError::into_inner);
-        match role {
-            EndpointRole::Peer => said.peer.clone(),
-            EndpointRole::Desk => said.desk.clone(),
-        }
+    pub fn renewal_due(&self, now: Timestamp) -> bool {
+        let at = self.said().at;
+        now < at || now >= at.after(RENEW_EVERY)
     }
 
-    /// What is said on a new connection.
+    /// The binding of one endpoint: its own, or of an endpoint of before that is still served.
     #[must_use]
-    pub fn hello(&self, role: EndpointRole, network: &NetworkId, version: u64, now: Timestamp) -> NodeHello {
-        self.loaded.hello(self.binding(role), network, version, now)
+    pub fn binding(&self, node: NodeKey) -> Option<Signed<NodeBinding>> {
+        self.said().bindings.get(&node).cloned()
+    }
+
+    /// What is said on a new connection of this endpoint.
+    #[must_use]
+    pub fn hello(&self, node: NodeKey, network: &NetworkId, version: u64, now: Timestamp) -> Option<NodeHello> {
+        Some(self.loaded.hello(self.binding(node)?, network, version, now))
     }
 
     /// Where we are.
     #[must_use]
-    pub fn advert(&self) -> AdvertRecord {
-        let said = self.said.read().unwrap_or_else(PoisonError::into_inner);
-        AdvertRecord {
+    pub fn advert(&self) -> Option<AdvertRecord> {
+        Some(AdvertRecord {
             organisation_key: self.loaded.organisation.public_key(),
-            binding: said.peer.clone(),
-            advert: said.advert.clone(),
-        }
+            binding: self.binding(self.node_key())?,
+            advert: self.said().advert.clone(),
+        })
     }
 
     /// Signs bindings and advert anew.
@@ -206,7 +300,7 @@ impl OwnIdentity {
     /// # Errors
     /// When the key is of another algorithm.
     pub fn peer_keypair(&self) -> Result<identity::Keypair, OwnError> {
-        keypair(&self.loaded.peer, layout::PEER_KEY)
+        keypair(&self.loaded.peer.signer, layout::PEER_KEY)
     }
 
     /// The libp2p identity of the desk endpoint.
@@ -214,7 +308,7 @@ impl OwnIdentity {
     /// # Errors
     /// When the key is of another algorithm.
     pub fn desk_keypair(&self) -> Result<identity::Keypair, OwnError> {
-        keypair(&self.loaded.desk, layout::DESK_KEY)
+        keypair(&self.loaded.desk.signer, layout::DESK_KEY)
     }
 
     /// What the store is sealed under.
@@ -226,6 +320,10 @@ impl OwnIdentity {
         let bytes = private_file::read(&path, layout::STORE_KEY_LEN)?;
         let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| OwnError::Damaged(path))?;
         Ok(KeyEncryptionKey::new(Zeroizing::new(key)))
+    }
+
+    fn said(&self) -> std::sync::RwLockReadGuard<'_, Said> {
+        self.said.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -244,36 +342,69 @@ impl Loaded {
     /// [`OwnError::Refused`] with the cause others would name.
     pub fn identify(self, config: &Config, trust: &Trust, now: Timestamp) -> Result<OwnIdentity, OwnError> {
         let said = self.say(config, &[], now)?;
-        let hello = self.hello(said.peer.clone(), &config.network, trust.manifest().version, now);
-        let identity = trust.check_node(&hello, self.peer_key, EndpointRole::Peer, now).map_err(OwnError::Refused)?;
-        if *identity.ods() != config.ods {
+        let binding = said.bindings.get(&self.peer.node).cloned().ok_or(OwnError::Refused(Cause::BindingInvalid))?;
+        let hello = self.hello(binding, &config.network, trust.manifest().version, now);
+        let identity = trust.check_node(&hello, self.peer.node, EndpointRole::Peer, now).map_err(OwnError::Refused)?;
+        if *identity.ods() != config.ods || *identity.organisation_key() != self.organisation.public_key() {
             return Err(OwnError::Refused(Cause::CertInvalid));
         }
-        let certificate = chain::verify(&self.chain, trust.manifest(), now).map_err(OwnError::Refused)?;
-        let certificate_expires = certificate.not_after();
-        Ok(OwnIdentity { loaded: self, identity, certificate_expires, said: RwLock::new(said) })
+        Ok(OwnIdentity { loaded: self, identity, said: RwLock::new(said) })
+    }
+
+    /// What this would say of itself on a new connection, for a rehearsal; of another endpoint than its own where one is given.
+    ///
+    /// # Errors
+    /// When a key cannot sign.
+    pub fn candidate(
+        &self,
+        config: &Config,
+        endpoint: Option<NodeKey>,
+        version: u64,
+        now: Timestamp,
+    ) -> Result<NodeHello, SignedError> {
+        let endpoint = endpoint.unwrap_or(self.peer.node);
+        let binding = self.bind(config, (endpoint, EndpointRole::Peer), None, now)?;
+        Ok(self.hello(binding, &config.network, version, now))
     }
 
     fn say(&self, config: &Config, addresses: &[Multiaddr], now: Timestamp) -> Result<Said, SignedError> {
-        let (network, ods) = (&config.network, &config.ods);
-        let bind = |key: NodeKey, role: EndpointRole| {
-            binding::issue(network, ods, (key, role), &self.organisation, now, BINDING_LIFE)
-        };
-        let peer = bind(self.peer_key, EndpointRole::Peer)?;
+        let mut bindings = HashMap::new();
+        // For as long as a binding of the replaced endpoint could still run.
+        let retired =
+            self.retired.filter(|r| r.node != self.peer.node && now < r.from.after(BINDING_LIFE + BACK_DATING));
+        let peer = self.bind(config, (self.peer.node, EndpointRole::Peer), self.former.or(retired), now)?;
+        bindings.insert(self.peer.node, peer);
+        bindings.insert(self.desk.node, self.bind(config, (self.desk.node, EndpointRole::Desk), None, now)?);
+        if let Some(former) = self.former {
+            bindings.insert(former.node, self.bind(config, (former.node, EndpointRole::Peer), None, now)?);
+        }
         let advert = Advert {
-            ods: ods.clone(),
-            node: self.peer_key,
+            ods: config.ods.clone(),
+            node: self.peer.node,
             addresses: addresses.iter().take(ADVERT_ADDRESSES).map(ToString::to_string).collect(),
             duty_contact: config.duty_contact.clone(),
             issued: now,
             expires: now.after(ADVERT_LIFE.saturating_sub(Duration::from_secs(1))),
         };
+        let scope = Scope::network(&config.network);
         Ok(Said {
-            binding_expires: peer.get().not_after,
-            peer: peer.into_signed(),
-            desk: bind(self.desk_key, EndpointRole::Desk)?.into_signed(),
-            advert: Signed::sign(&advert, Scope::network(network), self.peer.as_ref())?.into_signed(),
+            at: now,
+            binding_expires: now.after(BINDING_LIFE),
+            bindings,
+            advert: Signed::sign(&advert, scope, self.peer.signer.as_ref())?.into_signed(),
         })
+    }
+
+    fn bind(
+        &self,
+        config: &Config,
+        endpoint: (NodeKey, EndpointRole),
+        retires: Option<RetiredEndpoint>,
+        now: Timestamp,
+    ) -> Result<Signed<NodeBinding>, SignedError> {
+        let life = (now, BINDING_LIFE);
+        let bound = binding::issue(&config.network, &config.ods, endpoint, retires, &self.organisation, life)?;
+        Ok(bound.into_signed())
     }
 
     fn hello(
@@ -288,6 +419,8 @@ impl Loaded {
             protocol: PROTOCOL_VERSION,
             clock: now,
             chain: self.chain.clone(),
+            endorsement: self.endorsement.clone(),
+            earlier_keys: self.earlier_keys.clone(),
             binding,
             attestations: self.attestations.clone(),
             revocation: self.revocation(),
@@ -302,9 +435,77 @@ impl Loaded {
     }
 }
 
-fn keypair(key: &SoftwareKey, name: &'static str) -> Result<identity::Keypair, OwnError> {
+/// Where each rotation stands.
+///
+/// # Errors
+/// When the file is there and is none.
+pub fn rotations(dir: &Path) -> Result<Rotations, OwnError> {
+    let Some(bytes) = optional(dir, layout::ROTATIONS)? else { return Ok(Rotations::default()) };
+    cbor::from_slice(&bytes, ROTATIONS_MAX).map_err(|_| OwnError::Damaged(dir.join(layout::ROTATIONS)))
+}
+
+/// A list in a file of `trust/`; none where there is no file.
+///
+/// # Errors
+/// When the file is there and is none.
+pub fn read_list<T: serde::Serialize + serde::de::DeserializeOwned>(
+    dir: &Path,
+    name: &'static str,
+) -> Result<Vec<T>, OwnError> {
+    let Some(bytes) = optional(dir, name)? else { return Ok(Vec::new()) };
+    cbor::from_slice(&bytes, REPLY_MAX).map_err(|_| OwnError::Damaged(dir.join(name)))
+}
+
+/// The libp2p identity of a key.
+///
+/// # Errors
+/// When it is of another algorithm.
+pub fn keypair(key: &SoftwareKey, name: &'static str) -> Result<identity::Keypair, OwnError> {
     let mut seed = key.ed25519_seed().ok_or(OwnError::Algorithm(name))?;
     identity::Keypair::ed25519_from_bytes(seed.as_mut_slice()).map_err(|_| OwnError::Algorithm(name))
+}
+
+/// Reads the key of an endpoint.
+///
+/// # Errors
+/// When it is missing, readable by others, or not Ed25519.
+pub fn endpoint_key(dir: &Path, name: &'static str) -> Result<Arc<EndpointKey>, OwnError> {
+    let signer = SoftwareKey::read_plain(&dir.join(name))?;
+    let node = signer.public_key().node_key().ok_or(OwnError::Algorithm(name))?;
+    Ok(Arc::new(EndpointKey { signer: Arc::new(signer), node }))
+}
+
+/// The endpoint that is being replaced, while its overlap runs.
+fn former(dir: &Path) -> Result<Option<RetiredEndpoint>, OwnError> {
+    let path = dir.join(layout::PEER_KEY_OLD);
+    match rotations(dir)?.0.get(&RotationPart::NodeKey) {
+        Some(Stage::Overlap { until, .. }) if path.exists() => {
+            match public_key_of(&path) {
+                // Overwritten, when a crash came before it was removed: nothing is served under it any more.
+                Err(KeyStoreError::NotAKey(_)) => Ok(None),
+                key => {
+                    let node = key?.node_key().ok_or(OwnError::Algorithm(layout::PEER_KEY_OLD))?;
+                    Ok(Some(RetiredEndpoint { node, from: *until }))
+                }
+            }
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The endpoint that was replaced last.
+fn retired(dir: &Path) -> Result<Option<RetiredEndpoint>, OwnError> {
+    let Some(bytes) = optional(dir, layout::RETIRED)? else { return Ok(None) };
+    cbor::from_slice(&bytes, SIGNED_MAX).map(Some).map_err(|_| OwnError::Damaged(dir.join(layout::RETIRED)))
+}
+
+fn optional(dir: &Path, name: &str) -> Result<Option<Vec<u8>>, OwnError> {
+    let path = dir.join(name);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OwnError::Missing { path, source }),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, OwnError> {

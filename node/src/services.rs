@@ -1,15 +1,20 @@
 //! What every task of the node works with, and the few questions that more than one of them asks.
 
+mod belief;
+
+pub use belief::NotTakenIn;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use careweave_certs::keystore::SoftwareKey;
 use careweave_certs::trust::{Advanced, Eligibility, NoticeError, PeerIdentity, Trust, TrustError};
 use careweave_protocol::audit::{Actor, AuditEntry, EntryKind};
 use careweave_protocol::delivery::{Alert, AlertKind};
 use careweave_protocol::desk::GovernanceDocument;
 use careweave_protocol::id::{Digest, NodeKey};
 use careweave_protocol::identity::{AdvertRecord, EndpointRole, NodeBinding, NodeHello, StaffCredential, StaffGroup};
-use careweave_protocol::key::Signer;
+use careweave_protocol::key::PublicKey;
 use careweave_protocol::policy::PolicyBundle;
 use careweave_protocol::query::{BreakGlassGrant, Cause, Purpose, Query};
 use careweave_protocol::signed::{MultiSigned, Signed, SignedError, Verified};
@@ -27,9 +32,12 @@ use crate::audit::{Append, AuditLog, PatientKeyring};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::Outbox;
+use crate::enrolment;
+use crate::net::Inbound;
 use crate::net::directory::Directory;
 use crate::net::gate::Gate;
-use crate::own::OwnIdentity;
+use crate::net::peers::{EndpointKey, PeerEnd, Peers};
+use crate::own::{OwnError, OwnIdentity};
 use crate::review::{self, Opening, ReviewError, Reviews};
 use crate::store::database::{Database, Put, StoreError};
 use crate::store::patients;
@@ -53,8 +61,10 @@ pub struct Services {
     pub zone: String,
     /// The deployer's own dm+d release.
     pub dmd: Option<Dmd>,
-    /// Own keys and certificates.
-    pub own: OwnIdentity,
+    /// The authority, where this node runs the enrolment service.
+    pub enrolment: Option<enrolment::Service>,
+    /// Signs beacons, where the manifest names this node for them.
+    pub beacon: Option<SoftwareKey>,
     /// The database.
     pub database: Database,
     /// The audit log.
@@ -71,16 +81,21 @@ pub struct Services {
     pub outbox: Outbox,
     /// What must be looked at after break-glass.
     pub reviews: Reviews,
-    /// The peer endpoint's gate.
-    pub peers: Gate,
+    /// The peer endpoint, and the one before it during an overlap.
+    pub peers: Peers,
     /// The desk endpoint's gate.
     pub desk: Gate,
+    /// Where new exchanges of every endpoint arrive, for an endpoint that is started later.
+    pub inbound: mpsc::Sender<(Arc<PeerEnd>, Inbound)>,
+    /// Held while keys or certificates are changed: one step at a time.
+    pub rotating: tokio::sync::Mutex<()>,
     /// What must be seen to because something changed.
     pub changed: Changed,
     /// Where views under way hear that relationships may have changed.
     pub relationships: Relationships,
+    own: RwLock<Arc<OwnIdentity>>,
     trust: RwLock<Trust>,
-    credentials: Mutex<HashMap<Digest, Verified<StaffCredential>>>,
+    credentials: Mutex<HashMap<Digest, (Verified<StaffCredential>, PublicKey)>>,
     causes: Mutex<HashMap<PeerId, Refusal>>,
     /// Held while trust is written, so that an older state never replaces a newer one on disk.
     keeping: tokio::sync::Mutex<()>,
@@ -104,6 +119,11 @@ impl Changed {
     /// This peer has news. A full queue drops it: the next round asks everybody.
     pub fn pull_from(&self, peer: PeerId) {
         let _ = self.pulls.try_send(peer);
+    }
+
+    /// Others should hear of something: trust, or what this node says of itself.
+    pub fn announce(&self) {
+        self.trust.notify_one();
     }
 
     /// Returns when trust has changed since the last time: check every session, tell every peer.
@@ -142,6 +162,10 @@ pub struct Parts {
     pub dmd: Option<Dmd>,
     /// Own keys and certificates.
     pub own: OwnIdentity,
+    /// The authority, where this node runs the enrolment service.
+    pub enrolment: Option<enrolment::Service>,
+    /// Signs beacons.
+    pub beacon: Option<SoftwareKey>,
     /// The database.
     pub database: Database,
     /// The audit log.
@@ -152,10 +176,12 @@ pub struct Parts {
     pub guard: Guard,
     /// Things to be delivered.
     pub outbox: Outbox,
-    /// The peer endpoint's gate.
-    pub peers: Gate,
+    /// The peer endpoint.
+    pub peers: Peers,
     /// The desk endpoint's gate.
     pub desk: Gate,
+    /// Where new exchanges arrive.
+    pub inbound: mpsc::Sender<(Arc<PeerEnd>, Inbound)>,
     /// Where changes are announced.
     pub changed: Changed,
     /// What is believed at the start.
@@ -172,7 +198,9 @@ impl Services {
             clock: parts.clock,
             zone: parts.zone,
             dmd: parts.dmd,
-            own: parts.own,
+            own: RwLock::new(Arc::new(parts.own)),
+            enrolment: parts.enrolment,
+            beacon: parts.beacon,
             database: parts.database,
             audit: parts.audit,
             policy: parts.policy,
@@ -183,6 +211,8 @@ impl Services {
             reviews: Reviews::default(),
             peers: parts.peers,
             desk: parts.desk,
+            inbound: parts.inbound,
+            rotating: tokio::sync::Mutex::default(),
             changed: parts.changed,
             relationships: Relationships::default(),
             trust: RwLock::new(parts.trust),
@@ -197,35 +227,43 @@ impl Services {
         self.trust.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The peer endpoint's key.
+    /// Who this node is now.
     #[must_use]
-    pub fn node_key(&self) -> NodeKey {
-        self.own.node_key()
+    pub fn own(&self) -> Arc<OwnIdentity> {
+        Arc::clone(&self.own.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Signs on the hot path.
+    /// The key of the peer endpoint in use.
     #[must_use]
-    pub fn node_signer(&self) -> &dyn Signer {
-        self.own.node_signer()
+    pub fn endpoint_key(&self) -> Arc<EndpointKey> {
+        Arc::clone(self.peers.current().key())
     }
 
-    /// The peer endpoint's binding.
+    /// What one endpoint of the node says of itself on a new connection; `None` for one that is not ours any more.
     #[must_use]
-    pub fn peer_binding(&self) -> Signed<NodeBinding> {
-        self.own.binding(EndpointRole::Peer)
-    }
-
-    /// What the node says of itself on a new connection.
-    #[must_use]
-    pub fn hello(&self, role: EndpointRole) -> NodeHello {
+    pub fn hello(&self, node: NodeKey) -> Option<NodeHello> {
         let version = self.trust().version();
-        self.own.hello(role, &self.config.network, version, self.clock.now())
+        self.own().hello(node, &self.config.network, version, self.clock.now())
     }
 
     /// The node's own advert.
     #[must_use]
-    pub fn own_advert(&self) -> AdvertRecord {
-        self.own.advert()
+    pub fn own_advert(&self) -> Option<AdvertRecord> {
+        self.own().advert()
+    }
+
+    /// Signs bindings and advert anew, off the async threads: the organisation's key may lie in a token.
+    ///
+    /// # Errors
+    /// When a key cannot sign.
+    pub async fn renew(self: &Arc<Self>) -> Result<(), SignedError> {
+        let services = Arc::clone(self);
+        let renewed = tokio::task::spawn_blocking(move || {
+            let addresses = services.peers.current().gate.handle.listen_addresses();
+            services.own().renew(&services.config, &addresses, services.clock.now())
+        });
+        // Cancelled only when the runtime stops.
+        renewed.await.unwrap_or(Ok(()))
     }
 
     /// Checks a credential that another organisation's person asks with.
@@ -241,12 +279,12 @@ impl Services {
         // With the employer's key: what verified under a key that has been withdrawn since must not pass under its successor.
         let digest = Digest::of(&[credential.as_bytes(), employer.organisation_key().spki_hash().as_bytes()]);
         let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
-        if let Some(known) = known.filter(|k| k.get().ods == *employer.ods()) {
+        if let Some((known, key)) = known.filter(|(k, _)| k.get().ods == *employer.ods()) {
             // The signature is known to be good; everything that time or a revocation can change is looked at again.
-            self.check_current(&known, employer, now)?;
+            self.check_current(&known, &key, employer, now)?;
             return Ok(known);
         }
-        let verified = self.trust().check_credential(credential, employer.organisation_key(), now)?;
+        let (verified, key) = self.trust().check_credential(credential, employer, now)?;
         if verified.get().ods != *employer.ods() {
             return Err(Cause::CredentialInvalid);
         }
@@ -254,7 +292,7 @@ impl Services {
         if kept.len() >= CREDENTIALS_KEPT {
             kept.clear();
         }
-        kept.insert(digest, verified.clone());
+        kept.insert(digest, (verified.clone(), key));
         Ok(verified)
     }
 
@@ -267,13 +305,14 @@ impl Services {
         credential: &Signed<StaffCredential>,
         now: Timestamp,
     ) -> Result<Verified<StaffCredential>, Cause> {
-        self.check_staff(credential, self.own.identity(), now)
+        self.check_staff(credential, self.own().identity(), now)
     }
 
     /// Whether our own person, at our own organisation, may go on: others would ask the same.
     #[must_use]
     pub fn own_eligibility(&self, person: &StaffCredential, purpose: Purpose, now: Timestamp) -> Eligibility {
-        self.trust().check_eligibility(self.own.identity(), person, purpose, now)
+        let own = self.own();
+        self.trust().check_eligibility(own.identity(), person, purpose, now)
     }
 
     /// What a staff group may do for a purpose, from the table alone.
@@ -296,74 +335,27 @@ impl Services {
         entry.beacon_age = age;
     }
 
-    /// Takes in a governance document, keeps it, and announces the change. Gives whether it was new.
-    ///
-    /// # Errors
-    /// Why it was not believed.
-    pub async fn take_in(&self, document: &GovernanceDocument) -> Result<bool, NotTakenIn> {
-        let now = self.clock.now();
-        let new = {
-            let mut trust = self.trust.write().unwrap_or_else(PoisonError::into_inner);
-            match document {
-                GovernanceDocument::Manifest(bytes) => {
-                    trust.advance(MultiSigned::from_bytes(bytes.to_vec())?, now)? != Advanced::Unchanged
-                }
-                GovernanceDocument::Suspension(bytes) => {
-                    trust.accept_suspension(Signed::from_bytes(bytes.to_vec())?, now)?
-                }
-                GovernanceDocument::StaffRevocation { organisation_key, list } => {
-                    let list = Signed::from_bytes(list.to_vec())?;
-                    match trust.accept_revocation(&list, organisation_key, now) {
-                        Err(NoticeError::Older { .. }) => false,
-                        outcome => outcome.map(|()| true)?,
-                    }
-                }
-                GovernanceDocument::Beacon(bytes) => {
-                    trust.accept_beacon(&Signed::from_bytes(bytes.to_vec())?, now)?.is_newer
-                }
-            }
-        };
-        if new {
-            // First, because whoever has just lost their access must not keep it while a disk is slow.
-            self.changed.trust.notify_one();
-            let _one_writer = self.keeping.lock().await;
-            let bytes = self.trust().to_bytes()?;
-            if let Err(error) = self.own.keep_trust(bytes).await {
-                tracing::error!(%error, "trust could not be written; it is held until the node stops");
-            }
-        }
-        Ok(new)
-    }
-
     /// What somebody who holds this manifest version may lack: later manifests, and every notice held.
     #[must_use]
-    pub fn documents_after(&self, version: u64) -> Vec<GovernanceDocument> {
-        let trust = self.trust();
-        let bytes = |bytes: &[u8]| ByteBuf::from(bytes.to_vec());
-        let manifests = trust.manifest_chain_after(version);
-        let manifests = manifests.iter().map(|m| GovernanceDocument::Manifest(bytes(m.as_bytes())));
-        let suspensions = trust.suspensions().map(|s| GovernanceDocument::Suspension(bytes(s.as_bytes())));
-        let revocations = trust.revocations().map(|(list, key)| GovernanceDocument::StaffRevocation {
-            organisation_key: key.clone(),
-            list: bytes(list.as_bytes()),
-        });
-        let beacons = trust.beacons().map(|b| GovernanceDocument::Beacon(bytes(b.as_bytes())));
-        manifests.chain(suspensions).chain(revocations).chain(beacons).collect()
-    }
-
     fn check_current(
         &self,
         known: &Verified<StaffCredential>,
+        key: &PublicKey,
         employer: &PeerIdentity,
         now: Timestamp,
     ) -> Result<(), Cause> {
         let (credential, digest) = (known.get(), known.statement_digest());
         let trust = self.trust();
-        let pinned = |key| trust.member(&credential.ods).is_some_and(|m| m.key.accepts(key));
         if now >= credential.not_after {
             return Err(Cause::CredentialExpired);
         }
-        if !pinned(&employer.organisation_key().spki_hash()) {
+        let shown = employer.organisation_keys().any(|k| k == key);
+        let endorsed = employer.endorsement().map(Verified::get).is_some_and(|e| {
+            let pinned = trust.member(&credential.ods).is_some_and(|m| m.key.accepts(&e.endorser.spki_hash()));
+            pinned && e.successor == *key && now < e.expires
+        });
+        // The employer's own connection is checked with the endorsement it showed; here what everybody has heard of counts as well.
+        if !shown || !(endorsed || trust.accepts_key(&credential.ods, &key.spki_hash(), now)) {
             return Err(Cause::CredentialInvalid);
         }
         if trust.is_suspended(&credential.ods, None, now) || trust.is_credential_suspended(&digest, now) {
@@ -373,30 +365,6 @@ impl Services {
             return Err(Cause::CredentialRevoked);
         }
         Ok(())
-    }
-
-    /// Takes in the list of revoked credentials that a peer showed when it connected, and the own one.
-    pub async fn take_in_revocation(&self, identity: &PeerIdentity) {
-        let Some(list) = identity.revocation() else { return };
-        let document = GovernanceDocument::StaffRevocation {
-            organisation_key: identity.organisation_key().clone(),
-            list: ByteBuf::from(list.signed().as_bytes().to_vec()),
-        };
-        if let Err(error) = self.take_in(&document).await {
-            tracing::warn!(ods = %identity.ods(), %error, "list of revoked credentials not taken in");
-        }
-    }
-
-    /// Reads again what may have changed beside the running node (SIGHUP, and every round): the own list of revoked
-    /// credentials. What needs a restart is said.
-    pub async fn reload(&self) {
-        let now = self.clock.now();
-        let hello = self.hello(EndpointRole::Peer);
-        let identity = self.trust().check_node(&hello, self.node_key(), EndpointRole::Peer, now);
-        match identity {
-            Ok(identity) => self.take_in_revocation(&identity).await,
-            Err(cause) => tracing::error!(%cause, "every other node would refuse this one"),
-        }
     }
 
     /// Remembers why a connection did not pass.
@@ -509,20 +477,6 @@ impl Services {
             tracing::error!(%error, "an entry could not be logged");
         }
     }
-}
-
-/// Why a governance document was not taken in.
-#[derive(Debug, Error)]
-pub enum NotTakenIn {
-    /// The manifest.
-    #[error(transparent)]
-    Manifest(#[from] TrustError),
-    /// The suspension, list or beacon.
-    #[error(transparent)]
-    Notice(#[from] NoticeError),
-    /// Not a signed document.
-    #[error(transparent)]
-    Form(#[from] SignedError),
 }
 
 /// Opens what the log says about patients, with each patient's own key.

@@ -4,18 +4,28 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use careweave_certs::keystore::KeyStoreError;
 use careweave_protocol::desk::GovernanceDocument;
+use careweave_protocol::directory::Verdict;
+use careweave_protocol::id::OdsCode;
+use careweave_protocol::key::Signer;
 use careweave_protocol::limits::FAN_OUT_MAX;
 use careweave_protocol::query::Cause;
 use careweave_protocol::time::Timestamp;
+use libp2p::multiaddr::Protocol as Part;
 use libp2p::{Multiaddr, PeerId};
 use serde_bytes::ByteBuf;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::net::directory::{self, peer_of};
+use crate::expiry_watch::ExpiryWatch;
+use crate::metrics;
+use crate::net::ConnectError;
+use crate::net::directory::{self, Directory, peer_of};
 use crate::net::gate::{NodeSession, Session};
+use crate::net::peers::PeerEnd;
+use crate::rotate;
 use crate::services::{Refusal, Services};
 use crate::store::database::{Family, StoreError};
 
@@ -29,8 +39,8 @@ const REACH: Duration = Duration::from_secs(5);
 const BEACON_EVERY: Duration = Duration::from_secs(30 * 60);
 /// Without a beacon for this long, somebody is warned: two that should have come did not.
 const BEACON_LATE: Duration = Duration::from_secs(2 * 3600);
-/// Own binding and advert are renewed at half the advert's life.
-const RENEW_EVERY: Duration = Duration::from_secs(12 * 3600);
+/// The clock has been put forward or back, rather than corrected, when it gains or loses this much between two rounds.
+const CLOCK_STEP: Duration = Duration::from_secs(10);
 /// Days before an end at which somebody is warned.
 const WARN_DAYS: [i64; 4] = [30, 14, 7, 1];
 /// Where the highest time seen is kept.
@@ -49,9 +59,11 @@ async fn cuts(services: &Arc<Services>) {
     loop {
         services.changed.trust().await;
         sweep(services).await;
-        for (peer, _) in services.peers.sessions.all() {
-            let services = Arc::clone(services);
-            tokio::spawn(async move { drop(timeout(REACH, directory::notify(&services, peer)).await) });
+        for end in services.peers.all() {
+            for (peer, _) in end.gate.sessions.all() {
+                let end = Arc::clone(&end);
+                tokio::spawn(async move { drop(timeout(REACH, directory::notify(&end, peer)).await) });
+            }
         }
     }
 }
@@ -65,7 +77,12 @@ async fn pulls(services: &Arc<Services>, mut news: mpsc::Receiver<PeerId>) {
             Some(peer) = news.recv() => if from.insert(peer) {
                 let services = Arc::clone(services);
                 pulling.spawn(async move {
-                    pull(&services, peer).await;
+                    for end in services.peers.all() {
+                        if end.gate.handle.is_admitted(peer) {
+                            pull(&services, &end, peer).await;
+                            break;
+                        }
+                    }
                     peer
                 });
             },
@@ -83,19 +100,25 @@ async fn rounds(services: &Arc<Services>) {
     let mut rounds = interval(FIRST_ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut long = false;
-    let mut beacon_at = Instant::now();
-    let mut renew_at = Instant::now() + RENEW_EVERY;
+    // Ends are dates, so what is due is read off the clock and not off a timer: a machine that slept, or whose clock was put right, is late.
+    let mut beacon_signed: Option<Timestamp> = None;
+    let mut steps = ClockSteps::new(services.clock.now());
+    let mut watch = ExpiryWatch::default();
+    let mut backoff = rotate::Backoff::new();
     loop {
         rounds.tick().await;
-        if Instant::now() >= renew_at {
-            renew(services);
-            renew_at = Instant::now() + RENEW_EVERY;
-        }
-        if Instant::now() >= beacon_at {
+        let now = services.clock.now();
+        let renewed = services.own().renewal_due(now) && renew(services).await;
+        if beacon_signed.is_none_or(|at| now < at || now >= at.after(BEACON_EVERY)) {
             sign_beacon(services).await;
-            beacon_at = Instant::now() + BEACON_EVERY;
+            beacon_signed = Some(now);
         }
-        services.reload().await;
+        // On open connections the others judge by what was shown when these began, the clock included.
+        let stepped = steps.has_stepped(now);
+        if services.reload().await || renewed || stepped {
+            introduce(services).await;
+        }
+        rotate::tick(services, &mut backoff).await;
         // What ends by itself, a binding or a certificate, is no change of trust.
         sweep(services).await;
         let reached = reach(services).await;
@@ -103,6 +126,8 @@ async fn rounds(services: &Arc<Services>) {
         if let Err(error) = services.reviews.escalate(store, &services.config.ods, services.clock.now()).await {
             tracing::error!(%error, "overdue reviews could not be escalated");
         }
+        Directory::keep(services).await;
+        look_ahead(services, &mut watch).await;
         if let Err(error) = keep_time(services).await {
             tracing::error!(%error, "highest time could not be kept");
         }
@@ -119,8 +144,14 @@ async fn rounds(services: &Arc<Services>) {
 /// member whose address is known is connected, and somebody is.
 async fn reach(services: &Arc<Services>) -> bool {
     let now = services.clock.now();
-    let mut wanted: Vec<(PeerId, Vec<Multiaddr>)> =
-        services.directory.all(now).into_iter().map(|(_, k)| (k.peer, k.addresses)).take(FAN_OUT_MAX).collect();
+    // Also where somebody was whose advert is over: after a long silence of everybody there is nothing else to go by.
+    let mut wanted: Vec<(PeerId, Vec<Multiaddr>)> = services
+        .directory
+        .last_known(&services.trust())
+        .into_iter()
+        .map(|k| (k.peer, k.addresses))
+        .take(FAN_OUT_MAX)
+        .collect();
     for address in &services.config.bootstrap {
         if let Some(peer) = peer_of(address)
             && !wanted.iter().any(|(p, _)| *p == peer)
@@ -128,23 +159,16 @@ async fn reach(services: &Arc<Services>) -> bool {
             wanted.push((peer, vec![address.clone()]));
         }
     }
-    let own = services.peers.handle.local_peer();
+    let end = services.peers.current();
+    let own = end.gate.handle.local_peer();
     wanted.retain(|(peer, _)| *peer != own);
     let mut all = !wanted.is_empty();
     let mut joining = JoinSet::new();
     for (peer, addresses) in wanted {
-        let services = Arc::clone(services);
+        let (services, end) = (Arc::clone(services), Arc::clone(&end));
         joining.spawn(async move {
-            let handle = &services.peers.handle;
-            if !handle.is_admitted(peer) {
-                if handle.dial(peer, addresses, REACH).await.is_err() {
-                    return false;
-                }
-                if handle.wait_admitted(peer, REACH).await.is_err() {
-                    return false;
-                }
-            }
-            pull(&services, peer).await
+            let Some(peer) = connect(&end, peer, addresses).await else { return false };
+            pull(&services, &end, peer).await
         });
     }
     while let Some(joined) = joining.join_next().await {
@@ -156,8 +180,56 @@ async fn reach(services: &Arc<Services>) -> bool {
     all && known >= others
 }
 
-async fn pull(services: &Services, peer: PeerId) -> bool {
-    match directory::pull(services, peer).await {
+/// Connects an endpoint to a member. An address is believed about where, never about whom: where another PeerId answers than the one we
+/// knew, its member has changed its key since, and the gate asks that one who it is.
+pub(crate) async fn connect(end: &PeerEnd, peer: PeerId, addresses: Vec<Multiaddr>) -> Option<PeerId> {
+    let handle = &end.gate.handle;
+    if handle.is_admitted(peer) {
+        return Some(peer);
+    }
+    let reached = match handle.dial(peer, addresses.clone(), REACH).await {
+        Ok(_) => peer,
+        Err(ConnectError::WrongPeer { obtained }) => {
+            let bare = addresses.into_iter().map(|a| a.into_iter().filter(|p| !matches!(p, Part::P2p(_))).collect());
+            handle.dial(obtained, bare.collect(), REACH).await.ok()?;
+            obtained
+        }
+        Err(_) => return None,
+    };
+    handle.wait_admitted(reached, REACH).await.ok()?;
+    Some(reached)
+}
+
+/// Shows every connected member what this node is now.
+pub async fn introduce(services: &Arc<Services>) {
+    let mut telling = JoinSet::new();
+    for end in services.peers.all() {
+        for (peer, session) in end.gate.sessions.all() {
+            let Session::Node(node) = session else { continue };
+            let (services, end) = (Arc::clone(services), Arc::clone(&end));
+            telling.spawn(async move {
+                let told = timeout(REACH, directory::introduce(&services, &end, peer)).await;
+                let ods = node.identity.ods();
+                match told {
+                    Ok(Ok(Verdict { refused: Some(cause @ Cause::ClockSkew(_)), .. })) => {
+                        cut(&services, &end, (peer, ods), Refusal::Theirs(cause)).await;
+                    }
+                    Ok(Ok(Verdict { refused: Some(cause), .. })) => {
+                        tracing::warn!(%ods, %cause, "a member does not accept what this node has become");
+                    }
+                    Ok(Ok(_)) => {}
+                    // It learns when it next connects.
+                    Ok(Err(error)) => tracing::debug!(%ods, %error, "not introduced"),
+                    Err(_) => tracing::debug!(%ods, "not introduced in time"),
+                }
+            });
+        }
+    }
+    while telling.join_next().await.is_some() {}
+}
+
+async fn pull(services: &Arc<Services>, end: &PeerEnd, peer: PeerId) -> bool {
+    match directory::pull(services, end, peer).await {
         Ok(_) => true,
         Err(error) => {
             tracing::debug!(%peer, %error, "nothing pulled");
@@ -169,16 +241,13 @@ async fn pull(services: &Services, peer: PeerId) -> bool {
 /// Checks every session against what is believed now, and cuts those that would not be admitted any more.
 pub async fn sweep(services: &Services) {
     let now = services.clock.now();
-    for (peer, session) in services.peers.sessions.all() {
-        if let Session::Node(node) = session
-            && let Err(cause) = current(services, &node, now)
-        {
-            tracing::warn!(ods = %node.identity.ods(), %cause, "connection cut");
-            services.peers.handle.disconnect(peer).await;
-            services.peers.sessions.remove(&peer);
-            let detail = format!("{} {cause}", node.identity.ods());
-            services.note_refusal(peer, Some(Refusal::Ours(cause)));
-            services.admin("connection-cut", None, detail).await;
+    for end in services.peers.all() {
+        for (peer, session) in end.gate.sessions.all() {
+            if let Session::Node(node) = session
+                && let Err(cause) = current(services, &node, now)
+            {
+                cut(services, &end, (peer, node.identity.ods()), Refusal::Ours(cause)).await;
+            }
         }
     }
     for (peer, session) in services.desk.sessions.all() {
@@ -191,14 +260,76 @@ pub async fn sweep(services: &Services) {
     }
 }
 
+/// Ends the connection with a member that may not stay, or does not let us, and says why in log and `node peers`.
+pub(crate) async fn cut(services: &Services, end: &PeerEnd, member: (PeerId, &OdsCode), refusal: Refusal) {
+    let (peer, ods) = member;
+    tracing::warn!(%ods, cause = %refusal, "connection cut");
+    end.gate.handle.disconnect(peer).await;
+    end.gate.sessions.remove(&peer);
+    let detail = format!("{ods} {refusal}");
+    services.note_refusal(peer, Some(refusal));
+    services.admin("connection-cut", None, detail).await;
+}
+
 fn current(services: &Services, node: &NodeSession, now: Timestamp) -> Result<(), Cause> {
     services.trust().recheck(&node.identity, now)
 }
 
-fn renew(services: &Services) {
-    let addresses = services.peers.handle.listen_addresses();
-    if let Err(error) = services.own.renew(&services.config, &addresses, services.clock.now()) {
-        tracing::error!(%error, "binding and advert could not be renewed");
+/// Says once for each threshold what is about to end, and writes what is measured.
+async fn look_ahead(services: &Arc<Services>, watch: &mut ExpiryWatch) {
+    let (looking, now) = (Arc::clone(services), services.clock.now());
+    // Cancelled only when the runtime stops.
+    let Ok(endings) = tokio::task::spawn_blocking(move || metrics::endings(&looking, now)).await else { return };
+    for crossed in watch.warn_once(&endings, now) {
+        let (what, at) = (&crossed.ending.what, crossed.ending.at);
+        let days = at.0.saturating_sub(now.0).div_euclid(DAY_MS);
+        tracing::warn!(%what, until = %at.rfc3339(), days, urgency = ?crossed.urgency, "it ends soon, or is over");
+    }
+    if let Err(error) = metrics::write(services).await {
+        tracing::warn!(%error, "measurements could not be written");
+    }
+}
+
+async fn renew(services: &Arc<Services>) -> bool {
+    let renewed = services.renew().await;
+    if let Err(error) = &renewed {
+        let until = services.own().binding_expires().rfc3339();
+        match organisation_key(services).await {
+            Some(why) => {
+                let hint = why.hint().unwrap_or_default();
+                tracing::error!(%error, %why, hint, until, "binding and advert could not be renewed");
+            }
+            None => tracing::error!(%error, until, "binding and advert could not be renewed"),
+        }
+    }
+    renewed.is_ok()
+}
+
+/// Why the organisation's key cannot be used now: a token that is away says so only when it is asked.
+async fn organisation_key(services: &Arc<Services>) -> Option<KeyStoreError> {
+    let own = services.own();
+    // Cancelled only when the runtime stops.
+    tokio::task::spawn_blocking(move || own.organisation().check().err()).await.ok().flatten()
+}
+
+/// Tells a clock that was put forward or back, or a machine that slept, from time that passed.
+#[derive(Debug)]
+struct ClockSteps {
+    seen: Timestamp,
+    at: Instant,
+}
+
+impl ClockSteps {
+    fn new(now: Timestamp) -> Self {
+        Self { seen: now, at: Instant::now() }
+    }
+
+    /// Whether the clock has gained or lost more than [`CLOCK_STEP`] since this was last asked.
+    fn has_stepped(&mut self, now: Timestamp) -> bool {
+        let passed = self.at.elapsed();
+        let expected = self.seen.after(passed);
+        *self = Self::new(now);
+        now.since(expected).max(expected.since(now)) > CLOCK_STEP
     }
 }
 
@@ -206,10 +337,12 @@ fn renew(services: &Services) {
 async fn sign_beacon(services: &Arc<Services>) {
     let beacon = {
         let trust = services.trust();
-        if !trust.runs_beacon(&services.config.ods, services.node_key()) {
+        let Some(key) = &services.beacon else { return };
+        let named = key.public_key().node_key().is_some_and(|node| trust.runs_beacon(&services.config.ods, node));
+        if !named {
             return;
         }
-        trust.sign_beacon(&services.config.ods, services.node_signer(), services.clock.now())
+        trust.sign_beacon(&services.config.ods, key, services.clock.now())
     };
     match beacon {
         Ok(signed) => {
@@ -257,7 +390,7 @@ pub fn warnings(services: &Services, now: Timestamp) -> Vec<String> {
             warnings.push(format!("{name}_EXPIRES {days} d"));
         }
     };
-    ends("CERT", services.own.certificate_expires());
+    ends("CERT", services.own().identity().certificate().not_after());
     // Read once and let go: the reviews are many, and whoever changes what is trusted must not wait for them.
     let (manifest_expires, known) = {
         let trust = services.trust();

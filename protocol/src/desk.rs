@@ -3,10 +3,13 @@
 //! A request is one frame. A reply can be larger than a frame (a view of thousands of rows), so each is cut into frames whose
 //! first byte says whether it goes on; see [`crate::frame::split`] and [`crate::frame::Assembly`].
 
+pub mod doctor;
 pub mod exception;
 pub mod import;
+pub mod receipt;
 pub mod resident;
 pub mod review;
+pub mod rotation;
 pub mod status;
 pub mod view;
 pub mod warning;
@@ -16,7 +19,7 @@ use serde_bytes::ByteBuf;
 
 use crate::audit::page::{LogEntry, LogPage};
 use crate::id::{NhsNumber, OdsCode, QueryId};
-use crate::identity::NodeBinding;
+use crate::identity::{Attestation, NodeBinding, StaffCredential};
 use crate::key::PublicKey;
 use crate::query::{Cause, Completeness, Query, SourceLine};
 use crate::record::{Category, Form};
@@ -24,10 +27,13 @@ use crate::signed::Signed;
 use crate::time::{Date, Timestamp};
 
 pub use crate::frame::{Assembly, AssemblyError, split};
+pub use doctor::{DoctorLine, Health};
 pub use exception::{HiddenMedicine, MedicineException};
 pub use import::{BadEntry, FileReport, ImportReport};
+pub use receipt::{PeerEvidence, ReceiptPage, StoredReceipt};
 pub use resident::{Resident, ResidentAdd, ResidentLeave};
 pub use review::{Review, ReviewClosing};
+pub use rotation::{MemberVerdict, RotationLine, RotationOrder, RotationPart, RotationReport, RotationState};
 pub use status::{NodeStatus, PeerLine};
 pub use view::View;
 
@@ -84,6 +90,21 @@ pub enum DeskRequest {
     HideMedicine(Signed<MedicineException>),
     /// The medicines that are hidden (staff group IG).
     HiddenMedicines,
+    /// The next step of a rotation, or its rehearsal (scope operate).
+    Rotate(RotationOrder),
+    /// The node looks at itself and asks every member what they think of it (scope operate).
+    Doctor,
+    /// Receipts of others' answers, from the beginning or from where the last page ended (scope audit).
+    Receipts {
+        /// [`ReceiptPage::next`] of the page before.
+        from: Option<ByteBuf>,
+    },
+    /// A one-time code's invitation, signed by an officer, for the enrolment service (scope govern).
+    Invite(ByteBuf),
+    /// Requests that wait for the officers at the enrolment service (scope govern).
+    EnrolmentRequests,
+    /// Attestations for the enrolment service to hand out with renewals: signed by a registrar (scope govern).
+    Attest(Vec<Signed<Attestation>>),
 }
 
 /// A signed governance document as it is carried.
@@ -103,6 +124,8 @@ pub enum GovernanceDocument {
     },
     /// A beacon: COSE_Sign1 by a beacon key.
     Beacon(ByteBuf),
+    /// An organisation's word on its next key: COSE_Sign1 by the key that the manifest pins.
+    Endorsement(ByteBuf),
 }
 
 /// A view asked for.
@@ -198,7 +221,20 @@ pub enum DeskReply {
     /// Last.
     Explanation(Explanation),
     /// Last.
-    Trust(Vec<GovernanceDocument>),
+    Trust {
+        /// What the person lacks.
+        documents: Vec<GovernanceDocument>,
+        /// Their own credential, renewed by the employer since the one they showed.
+        credential: Option<Signed<StaffCredential>>,
+    },
+    /// Last.
+    Rotation(Box<RotationReport>),
+    /// Last.
+    Doctor(Vec<DoctorLine>),
+    /// Last.
+    Receipts(ReceiptPage),
+    /// Signed enrolment requests; last.
+    EnrolmentRequests(Vec<ByteBuf>),
     /// The document was taken in; last.
     Published(String),
     /// Not done for a named cause; last.

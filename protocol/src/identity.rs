@@ -5,13 +5,15 @@
 pub mod advert;
 pub mod attestation;
 pub mod binding;
+pub mod endorsement;
 pub mod hello;
 pub mod revocation;
 pub mod staff;
 
 pub use advert::{Advert, AdvertRecord};
-pub use attestation::{Attestation, Standard};
-pub use binding::{EndpointRole, NodeBinding};
-pub use hello::{Hello, HelloReply, NodeHello, StaffHello};
+pub use attestation::{Attestation, Standard, StandardStatus};
+pub use binding::{EndpointRole, NodeBinding, RetiredEndpoint};
+pub use endorsement::KeyEndorsement;
+pub use hello::{EnrolHello, EnrolReply, Hello, HelloReply, NodeHello, StaffHello};
 pub use revocation::{RevokedCredential, StaffRevocation};
-pub use staff::{Scope, StaffCredential, StaffGroup};
+pub use staff::{Approval, Scope, StaffApproval, StaffCredential, StaffGroup};

@@ -85,6 +85,14 @@ pub const ADVERT_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub const ADVERT_ADDRESSES: usize = 8;
 /// A node binding lives at most this long: a stolen node key is useful for a week at most.
 pub const BINDING_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// An endorsement lives at most this long: as long as a manifest, so that the officers have one to pin the successor in.
+pub const ENDORSEMENT_LIFE: Duration = Duration::from_secs(180 * 24 * 3600);
+/// Other organisation keys shown in one hello: the predecessor, and one announced.
+pub const EARLIER_KEYS_MAX: usize = 2;
+/// Two people's word on a credential counts for this long; then they are asked again.
+pub const APPROVAL_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A one-time code for a first certificate is good for this long.
+pub const INVITATION_LIFE: Duration = Duration::from_secs(14 * 24 * 3600);
 /// A staff credential lives at most this long.
 pub const CREDENTIAL_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 

@@ -70,6 +70,12 @@ pub enum SignedError {
     /// The signature does not verify, or the key could not sign.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// Two copies that are to be put together say different things.
+    #[error("the signatures are under another statement")]
+    OtherStatement,
+    /// Two copies together have more signatures than there can be officers.
+    #[error("more than {OFFICERS_MAX} signatures")]
+    TooManySignatures,
 }
 
 /// A statement with one signature, as received: nothing in it is believed yet.
@@ -234,6 +240,27 @@ impl<T: Document> MultiSigned<T> {
         signature.signature = signer.sign(&sign.tbs_data(&aad, &signature))?;
         sign.signatures.push(signature);
         Self::write(sign)
+    }
+
+    /// Puts the signatures of another copy of the same statement beside those of this one, each once; whose they are is
+    /// [`MultiSigned::signers`]'s question.
+    ///
+    /// # Errors
+    /// When either copy is not of the expected form, the statements differ, or there would be more than [`OFFICERS_MAX`] signatures.
+    pub fn merge(&self, other: &Self) -> Result<Self, SignedError> {
+        let (mut merged, shown) = (self.parse()?, other.parse()?);
+        if merged.payload != shown.payload {
+            return Err(SignedError::OtherStatement);
+        }
+        for signature in shown.signatures {
+            if !merged.signatures.contains(&signature) {
+                merged.signatures.push(signature);
+            }
+        }
+        if merged.signatures.len() > OFFICERS_MAX {
+            return Err(SignedError::TooManySignatures);
+        }
+        Self::write(merged)
     }
 
     /// Which of the given keys have signed. Each counts once, however many signatures there are.

@@ -13,5 +13,7 @@ pub const QUERY: &str = "/careweave/query/1";
 pub const DELIVER: &str = "/careweave/deliver/1";
 /// Checkpoint cosigning and consistency proofs.
 pub const WITNESS: &str = "/careweave/witness/1";
+/// A member's next certificate, from a node that runs the enrolment service.
+pub const ENROL: &str = "/careweave/enrol/1";
 /// Everything a person asks of their own node.
 pub const DESK: &str = "/careweave/desk/1";

@@ -8,6 +8,7 @@ mod commands;
 mod error;
 mod guardian;
 mod layout;
+mod moved_clock;
 mod organisation;
 mod ports;
 pub mod process;
@@ -17,6 +18,7 @@ mod staff;
 mod wait;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,6 +38,7 @@ pub use wait::until;
 
 use crate::population::Population;
 use guardian::Guardian;
+use moved_clock::MovedClocks;
 use process::Process;
 
 /// A running network.
@@ -49,6 +52,8 @@ pub struct Network {
     processes: Mutex<BTreeMap<&'static str, Process>>,
     /// One at a time at each organisation, whose register of credentials is one file.
     hiring: BTreeMap<&'static str, Mutex<()>>,
+    /// Where the test moves the time.
+    clocks: Option<MovedClocks>,
     /// `None` for a network that outlives this program.
     guardian: Option<Guardian>,
 }
@@ -59,13 +64,23 @@ pub struct Builder {
     root: Option<PathBuf>,
     organisations: Vec<&'static Organisation>,
     name: String,
+    moved_clocks: bool,
+    environment: Vec<(OsString, OsString)>,
+    tokens: BTreeMap<String, String>,
 }
 
 impl Network {
     /// A network of every organisation, in a temporary directory that is removed with it (unless `CAREWEAVE_KEEP` is set).
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { root: None, organisations: ORGANISATIONS.iter().collect(), name: NETWORK.to_owned() }
+        Builder {
+            root: None,
+            organisations: ORGANISATIONS.iter().collect(),
+            name: NETWORK.to_owned(),
+            moved_clocks: false,
+            environment: Vec::new(),
+            tokens: BTreeMap::new(),
+        }
     }
 
     /// Where everything lies.
@@ -106,7 +121,34 @@ impl Network {
     /// When the profile cannot be made or the program not run; an exit code is no error here.
     pub fn cli(&self, profile: &str, arguments: &[&str]) -> Result<Output, NetworkError> {
         let directory = self.profile(profile)?;
-        self.programs.run(Some(&directory), arguments)
+        self.programs_of(profile.split_once('-').map_or(profile, |(ods, _)| ods)).run(Some(&directory), arguments)
+    }
+
+    /// Sets the clock of an organisation, its node's while that runs and its people's, to so many seconds ahead of the right time, or behind
+    /// it. Offices and `cert`, `staff` and `node` commands on directories keep the right time.
+    ///
+    /// # Errors
+    /// When the network was not made for it ([`Builder::moved_clocks`]).
+    pub fn move_clock(&self, ods: &str, seconds: i64) -> Result<(), NetworkError> {
+        let clocks = self.clocks.as_ref().ok_or_else(|| NetworkError::NoSuch("clock to be moved".to_owned()))?;
+        clocks.set(self.organisation(ods)?.ods, seconds)
+    }
+
+    /// Sets the clock of every organisation.
+    ///
+    /// # Errors
+    /// As [`Network::move_clock`].
+    pub fn move_clocks(&self, seconds: i64) -> Result<(), NetworkError> {
+        self.organisations.iter().try_for_each(|organisation| self.move_clock(organisation.ods, seconds))
+    }
+
+    /// The process id of a running node.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn pid(&self, ods: &str) -> Result<u32, NetworkError> {
+        let pid = self.processes().get(ods).map(Process::pid);
+        pid.ok_or_else(|| NetworkError::NoSuch(format!("running {ods}")))
     }
 
     /// The directory of a staff profile such as `Y91001-gp`, made when it is not there yet.
@@ -130,8 +172,11 @@ impl Network {
         let addresses = self.addresses(&staff.ods)?;
         let hiring = self.hiring.get(staff.ods.as_str()).ok_or_else(|| NetworkError::NoSuch(staff.ods.clone()))?;
         let hiring = hiring.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.layout.profile(&staff.profile()).join(INSTALLED).is_file() {
-            setup::staff(&self.commands, &self.layout, staff, addresses)?;
+        // Under the same lock: whoever approves is hired first.
+        for person in staff.approvers().iter().chain([staff]) {
+            if !self.layout.profile(&person.profile()).join(INSTALLED).is_file() {
+                setup::staff(&self.commands, &self.layout, person, addresses)?;
+            }
         }
         drop(hiring);
         Ok(())
@@ -143,7 +188,7 @@ impl Network {
     /// When it does not.
     pub fn start(&self, ods: &str) -> Result<(), NetworkError> {
         let organisation = self.organisation(ods)?;
-        let mut process = Process::start(&self.programs, &self.layout.node(ods))?;
+        let mut process = Process::start(self.programs_of(ods), &self.layout.node(ods))?;
         if let Some(guardian) = &self.guardian {
             guardian.started(process.pid());
         }
@@ -173,8 +218,7 @@ impl Network {
     /// # Errors
     /// When it is not running.
     pub fn reload(&self, ods: &str) -> Result<(), NetworkError> {
-        let pid = self.processes().get(ods).map(Process::pid);
-        process::signal("HUP", pid.ok_or_else(|| NetworkError::NoSuch(format!("running {ods}")))?)
+        process::signal("HUP", self.pid(ods)?)
     }
 
     /// Gives a node that is not running another member to ask first.
@@ -250,6 +294,10 @@ impl Network {
         Ok(())
     }
 
+    fn programs_of(&self, ods: &str) -> &Programs {
+        self.clocks.as_ref().and_then(|clocks| clocks.programs(ods)).unwrap_or(&self.programs)
+    }
+
     fn organisation(&self, ods: &str) -> Result<&'static Organisation, NetworkError> {
         let found = self.organisations.iter().find(|organisation| organisation.ods == ods);
         found.copied().ok_or_else(|| NetworkError::NoSuch(ods.to_owned()))
@@ -287,6 +335,27 @@ impl Builder {
         self
     }
 
+    /// With a clock for each organisation that the test moves ([`Network::move_clock`]); all are right at first.
+    #[must_use]
+    pub fn moved_clocks(mut self) -> Self {
+        self.moved_clocks = true;
+        self
+    }
+
+    /// With this in the environment of every program of the network.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// With an organisation's key in a token, at this address (RFC 7512).
+    #[must_use]
+    pub fn organisation_key_in(mut self, ods: &str, uri: &str) -> Self {
+        self.tokens.insert(ods.to_owned(), uri.to_owned());
+        self
+    }
+
     /// In this directory, and left there, running, when this program ends.
     #[must_use]
     pub fn lasting(mut self, root: &Path) -> Self {
@@ -308,9 +377,12 @@ impl Builder {
         let root = fs::canonicalize(&root).map_err(NetworkError::file(&root))?;
         let keep = env::var_os("CAREWEAVE_KEEP").is_some();
         let guardian = if lasting { None } else { Some(Guardian::start(&root, keep)?) };
-        let programs = Programs::find(&root)?;
+        let programs = Programs::find(&root)?.with_environment(self.environment);
+        let codes: Vec<&'static str> = self.organisations.iter().map(|organisation| organisation.ods).collect();
+        let clocks =
+            self.moved_clocks.then(|| MovedClocks::new(&root.join("clocks"), &codes, &programs)).transpose()?;
         let layout = Layout::new(root);
-        let commands = Commands::new(programs.clone(), layout.clone(), &self.name);
+        let commands = Commands::new(programs.clone(), layout.clone(), &self.name).with_tokens(self.tokens);
         let addresses = setup::establish(&commands, &layout, &self.organisations)?;
         Ok(Network {
             programs,
@@ -320,6 +392,7 @@ impl Builder {
             organisations: self.organisations,
             addresses,
             processes: Mutex::default(),
+            clocks,
             guardian,
         })
     }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use careweave_certs::keystore::{Passphrase, SoftwareKey};
-use careweave_certs::layout;
+use careweave_certs::keystore::{Algorithm, Passphrase, SoftwareKey};
+use careweave_certs::{binding, layout};
 use careweave_node::ask::receive::Expected;
 use careweave_node::clock::Clock;
 use careweave_node::config::Config;
@@ -17,12 +17,12 @@ use careweave_node::net::{
 };
 use careweave_node::own::OwnIdentity;
 use careweave_protocol::cbor;
-use careweave_protocol::desk::{DeskReply, DeskRequest};
+use careweave_protocol::desk::{DeskReply, DeskRequest, ViewRequest};
 use careweave_protocol::frame::Assembly;
 use careweave_protocol::id::{NetworkId, NodeKey, Nonce, OdsCode, QueryId};
 use careweave_protocol::identity::{EndpointRole, Hello, HelloReply, StaffCredential, StaffHello};
 use careweave_protocol::key::Signer;
-use careweave_protocol::limits::{ANSWER_BUDGET, CREDIT_WINDOW, FRAME_MAX, QUERY_LIFE, REQUEST_MAX};
+use careweave_protocol::limits::{ANSWER_BUDGET, BINDING_LIFE, CREDIT_WINDOW, FRAME_MAX, QUERY_LIFE, REQUEST_MAX};
 use careweave_protocol::query::{Cause, Envelope, Evidence, Patient, Period, Purpose, Query, Relationship};
 use careweave_protocol::signed::{Scope, Signed, Verified};
 use careweave_protocol::time::Timestamp;
@@ -71,7 +71,7 @@ pub struct Peer {
     handle: Handle,
     /// Who is at the other end.
     pub to: PeerId,
-    _events: mpsc::Receiver<Inbound>,
+    events: mpsc::Receiver<Inbound>,
 }
 
 /// A member's node, from its node directory; the node itself must not be running.
@@ -111,10 +111,41 @@ impl Member {
     /// # Errors
     /// When its key is not one.
     pub fn credentials(&self) -> Result<Credentials, PeerError> {
-        let hello = self.own.hello(EndpointRole::Peer, &self.config.network, self.trust.version(), Clock.now());
+        let hello = self
+            .own
+            .hello(self.own.node_key(), &self.config.network, self.trust.version(), Clock.now())
+            .ok_or_else(|| PeerError::other("the endpoint is not bound"))?;
         let keypair = self.own.peer_keypair().map_err(PeerError::other)?;
         Ok(Credentials { keypair, hello: Hello::Node(Box::new(hello)) })
     }
+
+    /// What an endpoint with a key made just now would show that has everything else of this member: so nothing it does touches the
+    /// member's own connections.
+    ///
+    /// # Errors
+    /// When a key cannot be made or cannot sign.
+    pub fn another_endpoint(&self) -> Result<Credentials, PeerError> {
+        let key =
+            SoftwareKey::generate(Algorithm::Ed25519, &ring::rand::SystemRandom::new()).map_err(PeerError::other)?;
+        let node = key.public_key().node_key().ok_or_else(|| PeerError::other("not an Ed25519 key"))?;
+        let (network, ods) = (&self.config.network, &self.config.ods);
+        let (endpoint, life) = ((node, EndpointRole::Peer), (Clock.now(), BINDING_LIFE));
+        let binding = binding::issue(network, ods, endpoint, None, self.own.organisation(), life);
+        let Credentials { hello: Hello::Node(mut hello), .. } = self.credentials()? else {
+            return Err(PeerError::other("not a node's hello"));
+        };
+        hello.binding = binding.map_err(PeerError::other)?.into_signed();
+        Ok(Credentials { keypair: keypair(&key)?, hello: Hello::Node(hello) })
+    }
+}
+
+/// The libp2p identity of an Ed25519 key.
+///
+/// # Errors
+/// When it is of another algorithm.
+pub fn keypair(key: &SoftwareKey) -> Result<identity::Keypair, PeerError> {
+    let mut seed = key.ed25519_seed().ok_or_else(|| PeerError::other("not an Ed25519 key"))?;
+    identity::Keypair::ed25519_from_bytes(seed.as_mut_slice()).map_err(PeerError::other)
 }
 
 impl Person {
@@ -137,8 +168,7 @@ impl Person {
     /// # Errors
     /// When their key is not one.
     pub fn credentials(&self, network: &NetworkId) -> Result<Credentials, PeerError> {
-        let mut seed = self.key.ed25519_seed().ok_or_else(|| PeerError::other("not an Ed25519 key"))?;
-        let keypair = identity::Keypair::ed25519_from_bytes(seed.as_mut_slice()).map_err(PeerError::other)?;
+        let keypair = keypair(&self.key)?;
         let hello = StaffHello {
             network: network.clone(),
             protocol: PROTOCOL_VERSION,
@@ -146,6 +176,49 @@ impl Person {
             credential: self.credential.clone(),
         };
         Ok(Credentials { keypair, hello: Hello::Staff(Box::new(hello)) })
+    }
+
+    /// The same person with what the own node holds ready for them: the credential that the employer has renewed. `None` where there is
+    /// nothing newer.
+    ///
+    /// # Errors
+    /// When the desk does not answer.
+    pub async fn renewed(&self, desk: &Peer) -> Result<Option<Self>, PeerError> {
+        let replies = desk.desk(&DeskRequest::Trust { version: u64::MAX }).await?;
+        match replies.into_iter().next_back() {
+            Some((_, DeskReply::Trust { credential, .. })) => {
+                Ok(credential.map(|credential| Self { key: Arc::clone(&self.key), credential }))
+            }
+            other => Err(PeerError::Other(format!("no trust from the desk: {other:?}"))),
+        }
+    }
+
+    /// The person's signed question about everything, for direct care, as their desk takes it.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn view(&self, network: &NetworkId, patient: &Patient, wait: Duration) -> Result<ViewRequest, PeerError> {
+        let now = Clock.now();
+        let query = Query {
+            network: network.clone(),
+            query_id: QueryId(random()?),
+            asker: self.credential.unverified().map_err(PeerError::other)?.ods,
+            credential: self.credential.digest(),
+            patient: patient.clone(),
+            categories: Vec::new(),
+            period: Period::default(),
+            purpose: Purpose::Treat,
+            reason: None,
+            reason_text: None,
+            case_number: None,
+            grant: None,
+            asked_at: now,
+            expires_at: now.after(QUERY_LIFE),
+        };
+        let signed = Signed::sign(&query, Scope::network(network), self.key.as_ref()).map_err(PeerError::other)?;
+        let deadline_ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
+        let query = signed.into_signed();
+        Ok(ViewRequest { query, reason_text: None, deadline_ms, resources: false, mark_new: false })
     }
 
     /// Their public key.
@@ -161,7 +234,15 @@ impl Peer {
     /// # Errors
     /// [`PeerError::Refused`] when the other side says why it does not want us.
     pub async fn connect(who: Credentials, to: &Multiaddr) -> Result<Self, PeerError> {
-        let (peer, mut stream, connection) = Self::unproven(&who, to).await?;
+        Self::connect_offering(who, to, Vec::new()).await
+    }
+
+    /// As [`Peer::connect`], and lets the other side open streams of these protocols: they come from [`Peer::next`].
+    ///
+    /// # Errors
+    /// As [`Peer::connect`].
+    pub async fn connect_offering(who: Credentials, to: &Multiaddr, offers: Vec<Protocol>) -> Result<Self, PeerError> {
+        let (peer, mut stream, connection) = Self::dial(&who, to, offers).await?;
         stream.write_frame(&cbor::to_vec(&who.hello).map_err(PeerError::other)?).await.map_err(PeerError::other)?;
         drop(read(&mut stream).await?);
         let welcome = cbor::to_vec(&HelloReply::Welcome).map_err(PeerError::other)?;
@@ -182,12 +263,20 @@ impl Peer {
         who: &Credentials,
         to: &Multiaddr,
     ) -> Result<(Self, FramedStream<ExchangeStream>, careweave_node::net::ConnectionId), PeerError> {
+        Self::dial(who, to, Vec::new()).await
+    }
+
+    async fn dial(
+        who: &Credentials,
+        to: &Multiaddr,
+        offers: Vec<Protocol>,
+    ) -> Result<(Self, FramedStream<ExchangeStream>, careweave_node::net::ConnectionId), PeerError> {
         let target = directory::peer_of(to).ok_or_else(|| PeerError::other("address without a PeerId"))?;
         let (sender, mut events) = mpsc::channel(EVENTS);
         let config = EndpointConfig {
             keypair: who.keypair.clone(),
             listen: Vec::new(),
-            offers: Vec::new(),
+            offers,
             limits: Limits::default(),
             busy_frame: Arc::from([0u8].as_slice()),
             clock: Arc::new(|| std::time::SystemTime::UNIX_EPOCH),
@@ -198,7 +287,21 @@ impl Peer {
         let Some(Inbound::Auth { stream, connection, .. }) = event else {
             return Err(PeerError::Nothing("auth stream"));
         };
-        Ok((Self { handle, to: target, _events: events }, FramedStream::new(stream), connection))
+        Ok((Self { handle, to: target, events }, FramedStream::new(stream), connection))
+    }
+
+    /// What the other side does next; `None` when the endpoint has ended.
+    pub async fn next(&mut self) -> Option<Inbound> {
+        self.events.recv().await
+    }
+
+    /// Returns when the connection has ended, whoever ended it; never before.
+    pub async fn ended(&mut self) {
+        while let Some(event) = self.next().await {
+            if matches!(event, Inbound::Disconnected { .. }) {
+                return;
+            }
+        }
     }
 
     /// Opens a stream of a protocol.

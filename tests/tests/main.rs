@@ -9,9 +9,17 @@ mod break_glass;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod ceremony;
+#[cfg(test)]
+mod certificates;
+#[cfg(test)]
+mod chain;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod eligibility;
+#[cfg(test)]
+mod enrolment;
 #[cfg(test)]
 mod exceptions;
 #[cfg(test)]
@@ -23,6 +31,8 @@ mod outputs;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod people_credentials;
+#[cfg(test)]
 mod privacy;
 #[cfg(test)]
 mod r4;
@@ -33,9 +43,19 @@ mod residents;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod standards;
+#[cfg(test)]
+mod suspension;
+#[cfg(test)]
+mod time;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod unavailable;
 #[cfg(test)]

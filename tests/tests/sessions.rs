@@ -220,12 +220,12 @@ fn enter(network: &Network, profile: &str, patient: &scene::Patient, until: Time
 }
 
 /// A node whose process stands still until this is dropped: connected, and silent.
-struct Paused {
+pub(crate) struct Paused {
     pid: u32,
 }
 
 impl Paused {
-    fn new(network: &Network, ods: &str) -> Self {
+    pub(crate) fn new(network: &Network, ods: &str) -> Self {
         let pid = process::running(&network.layout().node(ods)).unwrap();
         process::signal("STOP", pid).unwrap();
         Self { pid }
@@ -382,7 +382,7 @@ fn ending(member: &Member, envelope: Verified<Envelope>, until: Option<Timestamp
 }
 
 /// A scanned letter of 600 kB that does not compress.
-fn scan(patient: &scene::Patient, number: u32) -> Value {
+pub(crate) fn scan(patient: &scene::Patient, number: u32) -> Value {
     let mut state = 0x9e37_79b9_7f4a_7c15u64.wrapping_add(u64::from(number));
     let mut data = String::new();
     while data.len() < 600_000 {

@@ -11,6 +11,7 @@ use careweave_node::net::Protocol;
 use careweave_protocol::desk::{DeskReply, DeskRequest, GovernanceDocument};
 use careweave_protocol::id::{NodeKey, OdsCode};
 use careweave_protocol::identity::{EndpointRole, Hello};
+use careweave_protocol::key::Signer;
 use careweave_protocol::limits::{CREDIT_WINDOW, REFUSAL_BUCKET, REFUSAL_TICK};
 use careweave_protocol::query::{AnswerFrame, AnswerHeader, AnswerOutcome, Cause, Patient, Purpose, Relationship};
 use careweave_protocol::signed::{MultiSigned, Scope, Signed};
@@ -253,9 +254,9 @@ fn nobody_is_served_who_does_not_prove_who_they_are() {
     assert_eq!(refused(stolen), Some(Cause::BindingInvalid));
     assert_eq!(refused(with(&|h| h.chain.clear())), Some(Cause::CertInvalid));
     let theirs = Member::load(&wire.network.layout().node(HOLDER)).unwrap();
-    let binding = theirs.own.binding(EndpointRole::Peer);
+    let binding = theirs.own.binding(theirs.own.node_key()).unwrap();
     assert_eq!(refused(with(&|h| h.binding = binding.clone())), Some(Cause::BindingInvalid));
-    let desk = wire.member.own.binding(EndpointRole::Desk);
+    let desk = wire.member.own.binding(wire.member.own.desk().node).unwrap();
     assert_eq!(refused(with(&|h| h.binding = desk.clone())), Some(Cause::BindingInvalid));
     assert_eq!(refused(with(&|h| h.network = "elsewhere".parse().unwrap())), Some(Cause::OtherNetwork));
     assert_eq!(refused(with(&|h| h.protocol = 0)), Some(Cause::Incompatible));
@@ -267,7 +268,7 @@ fn nobody_is_served_who_does_not_prove_who_they_are() {
 
     // Before `auth` has passed, no other protocol is there.
     let (peer, _stream, _) = wire.runtime.block_on(Peer::unproven(&proven(), &wire.to)).unwrap();
-    for protocol in [Protocol::Manifest, Protocol::Query, Protocol::Deliver, Protocol::Witness, Protocol::Desk] {
+    for protocol in Protocol::ALL.into_iter().filter(|p| *p != Protocol::Auth) {
         assert!(wire.runtime.block_on(peer.exchange(protocol, b"hello")).is_err(), "{protocol:?}");
     }
     // The twin: the same member with all of it in order.
@@ -306,7 +307,8 @@ fn a_stolen_authority_key_an_old_certificate_and_too_few_officers_open_nothing()
         }
     };
     let endpoint = (wire.member.own.node_key(), EndpointRole::Peer);
-    let forged = binding::issue(network, ods, endpoint, &minted, Clock.now(), Duration::from_secs(3600)).unwrap();
+    let life = (Clock.now(), Duration::from_secs(3600));
+    let forged = binding::issue(network, ods, endpoint, None, &minted, life).unwrap();
     let issue =
         |now| authority.issue_organisation(network, ods, "Borough GP practice", &request, now, &random).unwrap();
     assert_eq!(show(&issue(Clock.now()), forged.signed().clone()), Cause::KeyNotPinned);
@@ -360,8 +362,8 @@ fn no_signed_type_passes_for_another() {
     let frames = wire.ask(&peer, envelope.signed().as_bytes());
     let Some(AnswerFrame::Header(header)) = AnswerFrame::parse(&frames[0]) else { panic!("no header") };
     let credential = wire.person.credential.as_bytes().to_vec();
-    let binding = wire.member.own.binding(EndpointRole::Peer).as_bytes().to_vec();
-    let advert = wire.member.own.advert().advert.as_bytes().to_vec();
+    let binding = wire.member.own.binding(wire.member.own.node_key()).unwrap().as_bytes().to_vec();
+    let advert = wire.member.own.advert().unwrap().advert.as_bytes().to_vec();
     let samples: Vec<(&str, Vec<u8>)> = vec![
         ("query", query.signed().as_bytes().to_vec()),
         ("envelope", envelope.signed().as_bytes().to_vec()),
@@ -374,7 +376,7 @@ fn no_signed_type_passes_for_another() {
         wire.person.public_key(),
         wire.member.own.node_key().into(),
         wire.holder_node.into(),
-        wire.member.own.organisation_key(),
+        wire.member.own.organisation().public_key(),
     ];
     let scopes = [Scope::network(&network), Scope::to(&network, &holder), Scope::to(&network, &own)];
     macro_rules! accepted_as {

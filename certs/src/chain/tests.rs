@@ -72,7 +72,7 @@ fn a_chain_through_a_tainted_unlisted_or_foreign_authority_is_invalid() {
             certificate: ByteBuf::from(root.to_vec()),
         });
         manifest.authorities[tainted].state = AuthorityState::Tainted;
-        assert_eq!(verify(&whole, &manifest, network.now), Err(Cause::CertInvalid));
+        assert_eq!(verify(&whole, &manifest, network.now), Err(Cause::AuthorityTainted));
         manifest.authorities.remove(tainted);
         assert_eq!(verify(&whole, &manifest, network.now), Err(Cause::CertInvalid));
     }

@@ -67,6 +67,10 @@ impl Passphrase {
         text.truncate(kept);
         Self(text)
     }
+
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Passphrase {

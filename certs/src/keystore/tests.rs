@@ -9,6 +9,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::private_file::PrivateFileError;
 
 /// A directory of this test alone, removed at its end.
 pub(crate) struct Scratch(PathBuf);
@@ -120,4 +121,47 @@ fn debug_shows_no_secret() {
     let seed = HEXLOWER.encode(made.ed25519_seed().unwrap().as_slice());
     assert!(!format!("{made:?}").contains(&seed));
     assert!(!format!("{:?}", passphrase("correct horse")).contains("horse"));
+}
+
+#[test]
+fn a_private_key_is_read_from_either_form_of_file_and_says_which_it_is() {
+    let scratch = Scratch::new();
+    let (ed25519, p256) = (key(Algorithm::Ed25519), key(Algorithm::P256));
+    let (plain, protected) = (scratch.path("plain"), scratch.path("protected"));
+    ed25519.write_plain(&plain).unwrap();
+    p256.write_protected(&protected, &passphrase("correct horse"), &SystemRandom::new()).unwrap();
+    assert_eq!((form_of(&plain).unwrap(), form_of(&protected).unwrap()), (KeyForm::Plain, KeyForm::Protected));
+    let read = PrivateKey::read(&plain, None).unwrap();
+    assert_eq!(read.ed25519_seed(), ed25519.ed25519_seed());
+    ed25519.public_key().verify(b"message", &read.sign(b"message").unwrap()).unwrap();
+    assert_eq!(read.into_software().unwrap().public_key(), ed25519.public_key());
+    let read = PrivateKey::read(&protected, Some(&passphrase("correct horse"))).unwrap();
+    assert_eq!(read.public_key(), p256.public_key());
+    assert!(read.ed25519_seed().is_none());
+    assert!(matches!(PrivateKey::read(&protected, None), Err(KeyStoreError::PassphraseNeeded(_))));
+    let wrong = PrivateKey::read(&protected, Some(&passphrase("battery staple")));
+    assert!(matches!(wrong, Err(KeyStoreError::WrongPassphrase)));
+    let nothing = scratch.path("nothing");
+    private_file::create(&nothing, b"nothing").unwrap();
+    assert!(matches!(form_of(&nothing), Err(KeyStoreError::NotAKey(_))));
+    assert!(matches!(PrivateKey::read(&nothing, None), Err(KeyStoreError::NotAKey(_))));
+}
+
+#[test]
+fn a_destroyed_key_file_is_zeros_under_every_name_it_had_and_other_files_are_left_alone() {
+    let scratch = Scratch::new();
+    let (path, other_name) = (scratch.path("key"), scratch.path("link"));
+    key(Algorithm::P256).write_protected(&path, &passphrase("correct horse"), &SystemRandom::new()).unwrap();
+    fs::hard_link(&path, &other_name).unwrap();
+    let length = fs::metadata(&path).unwrap().len();
+    destroy(&path, None).unwrap();
+    assert!(!path.exists());
+    let left = fs::read(&other_name).unwrap();
+    assert_eq!(u64::try_from(left.len()).unwrap(), length);
+    assert!(left.iter().all(|byte| *byte == 0));
+    let letter = scratch.path("letter");
+    private_file::create(&letter, b"a letter").unwrap();
+    assert!(matches!(destroy(&letter, None), Err(KeyStoreError::NotAKey(_))));
+    assert_eq!(fs::read(&letter).unwrap(), b"a letter");
+    assert!(destroy(&path, None).is_err());
 }

@@ -92,6 +92,7 @@ impl Manifest {
             (self.authorities.len(), AUTHORITIES_MAX, "authorities"),
             (self.registrars.len(), REGISTRARS_MAX, "registrars"),
             (self.beacons.len(), BEACONS_MAX, "beacon keys"),
+            (self.enrolment.len(), BEACONS_MAX, "enrolment services"),
             (self.witnesses.len(), MEMBERS_MAX, "witness assignments"),
             (self.suspended.len(), SUSPENSIONS_MAX, "suspensions"),
             (self.lifted.len(), SUSPENSIONS_MAX, "lifted suspensions"),
@@ -121,7 +122,7 @@ impl Manifest {
                 return Err(ManifestError::SharedKey);
             }
         }
-        let named = self.beacons.iter().map(|b| &b.ods);
+        let named = self.beacons.iter().map(|b| &b.ods).chain(&self.enrolment);
         let witnessed = self.witnesses.iter().flat_map(|w| std::iter::once(&w.ods).chain(&w.witnesses));
         match named.chain(witnessed).find(|ods| self.member(ods).is_none()) {
             Some(stranger) => Err(ManifestError::NotAMember(stranger.to_string())),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fixture::Network;
-use crate::keystore::Algorithm;
 use crate::keystore::tests::key;
+use crate::keystore::{Algorithm, SoftwareKey};
 use careweave_protocol::key::Signer;
 
 /// Every subset of five officers.
@@ -13,13 +13,69 @@ fn subsets() -> impl Iterator<Item = Vec<usize>> {
 fn every_subset_below_the_threshold_is_refused_and_every_other_accepted() {
     let network = Network::new(&["R9A"]);
     let first = VerifiedManifest::first(network.sign(&network.manifest(1), &[0, 1, 2])).unwrap();
+    let (mut accepted, mut refused) = (0, 0);
     for officers in subsets() {
         let enough = officers.len() >= 3;
         let alone = VerifiedManifest::first(network.sign(&network.manifest(1), &officers));
         assert_eq!(alone.is_ok(), enough, "{officers:?}");
         let next = first.next(network.sign(&network.manifest(2), &officers));
         assert_eq!(next.is_ok(), enough, "{officers:?}");
+        *(if enough { &mut accepted } else { &mut refused }) += 1;
     }
+    // C(5,3) + C(5,4) + C(5,5) of 2^5.
+    assert_eq!((accepted, refused), (16, 16));
+}
+
+/// Offers a manifest of these new officers, who need three of them, with every subset of old and new officers, and counts what
+/// was accepted and refused; each that lacks three of either is refused.
+fn offer_every_subset(network: &Network, fresh: &[&SoftwareKey], others: &[&SoftwareKey]) -> (usize, usize) {
+    let first = VerifiedManifest::first(network.sign(&network.manifest(1), &[0, 1, 2])).unwrap();
+    let mut next = network.manifest(2);
+    next.governance = Governance { keys: fresh.iter().map(|k| k.public_key()).collect(), threshold: 3 };
+    let (mut accepted, mut refused) = (0, 0);
+    for old in subsets() {
+        let by_old = network.sign(&next, &old);
+        for added in 0u32..1 << others.len() {
+            let added = others.iter().enumerate().filter(|(at, _)| added & (1 << at) != 0).map(|(_, key)| *key);
+            let signed = added.fold(by_old.clone(), |s, key| s.add_signature(&network.id, key).unwrap());
+            let own = signed.signers(&network.id, &next.governance.keys).unwrap().len();
+            match first.next(signed) {
+                Ok(_) => {
+                    assert!(old.len() >= 3 && own >= 3, "{old:?} and {own} of the new");
+                    accepted += 1;
+                }
+                Err(QuorumError::PreviousOfficers { signed, needed: 3 }) => {
+                    assert!(signed == old.len() && signed < 3);
+                    refused += 1;
+                }
+                Err(QuorumError::OwnOfficers { signed, needed: 3 }) => {
+                    assert!(old.len() >= 3 && signed == own && own < 3);
+                    refused += 1;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    (accepted, refused)
+}
+
+#[test]
+fn when_all_officers_change_every_pair_of_subsets_below_the_threshold_of_either_is_refused() {
+    let network = Network::new(&[]);
+    let fresh: Vec<_> = (0..5).map(|_| key(Algorithm::P256)).collect();
+    let fresh: Vec<_> = fresh.iter().collect();
+    // 16 good subsets of the old times 16 good ones of the new, of 32 * 32.
+    assert_eq!(offer_every_subset(&network, &fresh, &fresh), (256, 768));
+}
+
+#[test]
+fn when_two_officers_change_those_who_stay_count_on_both_sides_and_no_fewer_suffice() {
+    let network = Network::new(&[]);
+    let added: Vec<_> = (0..2).map(|_| key(Algorithm::P256)).collect();
+    let others: Vec<_> = added.iter().collect();
+    let fresh: Vec<_> = network.officers.iter().skip(2).chain(&added).collect();
+    // Of those three who stay: three and anybody (1 * 4 * 4), two with one of each side (3 * 3 * 3), one with all (3 * 1 * 1).
+    assert_eq!(offer_every_subset(&network, &fresh, &others), (46, 82));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use careweave_protocol::signed::Verified;
 use careweave_protocol::time::Timestamp;
 
 use super::{PeerIdentity, Trust};
+use crate::manifest::RolloutStage;
 use crate::{attest, staff};
 
 /// A verdict on standing.
@@ -65,6 +66,10 @@ impl Trust {
         if self.is_suspended(ods, node, now) {
             return Eligibility::refused(Cause::Suspended);
         }
+        let stage = self.member(ods).map(|m| m.stage);
+        if let Some(stage @ RolloutStage::Planned) = stage {
+            return Eligibility::refused(Cause::NotLive(stage.as_str().to_owned()));
+        }
         let limits = &self.manifest().staleness;
         let (as_of, age) = (self.current_as_of(), now.since(self.current_as_of()));
         let stale = Cause::BeaconStale(Some(as_of));
@@ -78,7 +83,7 @@ impl Trust {
         if purpose.is_urgent() && age > limits.for_purpose(Purpose::Treat) {
             lapses.push(stale);
         }
-        lapses.extend(attest::lapses(attestations, now));
+        lapses.extend(attest::lapses(attestations, self.manifest().minimum_standard, now));
         lapses.extend(credential.and_then(|c| staff::training_lapse(c, now)));
         if purpose.is_urgent() {
             Eligibility { refused: None, alerts: lapses }

@@ -98,8 +98,7 @@ impl Trust {
         now: Timestamp,
     ) -> Result<(), NoticeError> {
         let ods = signed.unverified()?.ods;
-        let pinned = self.member(&ods).is_some_and(|m| m.key.accepts(&organisation_key.spki_hash()));
-        if !pinned {
+        if !self.accepts_key(&ods, &organisation_key.spki_hash(), now) {
             return Err(NoticeError::KeyNotPinned);
         }
         let verified = revocation::verify(signed, self.network(), &ods, organisation_key)?;
@@ -226,6 +225,9 @@ impl Trust {
         let held = std::mem::take(&mut self.revocations);
         // A retired organisation key's list still counts; a member that left takes its list along.
         self.revocations = held.into_iter().filter(|(ods, _)| self.member(ods).is_some()).collect();
+        let held = std::mem::take(&mut self.endorsements);
+        self.endorsements =
+            held.into_iter().filter(|(_, e)| self.verify_endorsement(e.signed(), now).is_ok()).collect();
         let held = std::mem::take(&mut self.beacons);
         self.beacons = held.into_iter().filter(|(_, b)| self.verify_beacon(b.signed()).is_ok()).collect();
         self.review_beacons();
@@ -233,8 +235,11 @@ impl Trust {
 
     /// A beacon proves that what is held here was current only when it speaks of the same manifest and suspensions.
     fn review_beacons(&mut self) {
-        let agrees =
-            |b: &&Beacon| b.manifest_version == self.version() && b.suspensions == self.suspensions_digest(b.time);
+        let agrees = |b: &&Beacon| {
+            self.own.as_ref() != Some(&b.ods)
+                && b.manifest_version == self.version()
+                && b.suspensions == self.suspensions_digest(b.time)
+        };
         let newest = self.beacons.values().map(Verified::get).filter(agrees).map(|b| b.time).max();
         self.confirmed = self.confirmed.max(newest);
     }

@@ -1,7 +1,8 @@
 //! Trust at rest: one CBOR file. Reading it verifies the chain again from its first manifest, and every notice.
 
 use careweave_protocol::cbor;
-use careweave_protocol::identity::StaffRevocation;
+use careweave_protocol::id::{NodeKey, OdsCode};
+use careweave_protocol::identity::{KeyEndorsement, StaffRevocation};
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::signed::{MultiSigned, Signed};
 use careweave_protocol::time::Timestamp;
@@ -17,6 +18,8 @@ struct Saved {
     suspensions: Vec<Signed<Suspension>>,
     revocations: Vec<(Signed<StaffRevocation>, PublicKey)>,
     beacons: Vec<Signed<Beacon>>,
+    endorsements: Vec<Signed<KeyEndorsement>>,
+    retired: Vec<((OdsCode, NodeKey), (Timestamp, Timestamp))>,
     confirmed: Option<Timestamp>,
 }
 
@@ -34,6 +37,8 @@ impl Trust {
             suspensions: self.suspensions().cloned().collect(),
             revocations: self.revocations().map(|(list, key)| (list.clone(), key.clone())).collect(),
             beacons: self.beacons().cloned().collect(),
+            endorsements: self.endorsements().cloned().collect(),
+            retired: self.retired.iter().map(|(key, times)| (key.clone(), *times)).collect(),
             confirmed: self.confirmed,
         };
         Ok(cbor::to_vec(&saved)?)
@@ -58,6 +63,11 @@ impl Trust {
         for beacon in saved.beacons {
             drop(trust.accept_beacon(&beacon, now));
         }
+        for endorsement in saved.endorsements {
+            // Refused when its life is over or its signer no longer pinned; then it has no effect either way.
+            drop(trust.accept_endorsement(&endorsement, now));
+        }
+        trust.retired = saved.retired.into_iter().filter(|(_, (_, forget))| *forget > now).collect();
         trust.confirmed = trust.confirmed.max(saved.confirmed);
         Ok(trust)
     }

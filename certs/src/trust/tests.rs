@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use careweave_protocol::identity::{EndpointRole, StaffCredential, StaffGroup};
+use careweave_protocol::identity::{EndpointRole, StaffCredential, StaffGroup, Standard, StandardStatus};
 use careweave_protocol::key::Signer;
 use careweave_protocol::limits::{BINDING_LIFE, CREDENTIAL_LIFE};
 use careweave_protocol::query::{Cause, Purpose};
@@ -15,8 +15,11 @@ use crate::manifest::{BeaconKey, SUSPENSION_LIFE, Suspension, SuspensionTarget};
 use crate::staff::{Register, StaffError, StaffGrant, StaffRequest, StepUpRequest};
 use crate::{binding, revocation, staff};
 
+mod approvals;
+mod keys;
 mod notices;
 mod order;
+mod standing;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -33,6 +36,7 @@ fn grant(training_expires: Date) -> StaffGrant {
         training_expires,
         scopes: Vec::new(),
         break_glass: true,
+        approvals: Vec::new(),
         life: CREDENTIAL_LIFE,
     }
 }
@@ -46,6 +50,11 @@ fn credential(
     let request = StaffRequest::create("p1".parse().unwrap(), "Dr One", &person, None).unwrap();
     let request = StaffRequest::verify(&request).unwrap();
     staff::issue(&network.id, &organisation.ods, &request, &grant(training), &organisation.key, network.now).unwrap()
+}
+
+/// The organisation's node as it has just shown itself.
+fn peer(network: &Network, trust: &Trust, organisation: &Organisation) -> PeerIdentity {
+    trust.check_node(&network.hello(organisation), organisation.node(), EndpointRole::Peer, network.now).unwrap()
 }
 
 fn far() -> Date {
@@ -73,8 +82,8 @@ fn a_member_passes_and_each_flaw_of_its_hello_has_its_cause() {
         check(&hello)
     };
     let bound = |organisation: &Organisation, node, role, issued: Timestamp| {
-        let issued =
-            binding::issue(&network.id, &organisation.ods, (node, role), &organisation.key, issued, BINDING_LIFE);
+        let life = (issued, BINDING_LIFE);
+        let issued = binding::issue(&network.id, &organisation.ods, (node, role), None, &organisation.key, life);
         issued.unwrap().into_signed()
     };
     let desk = r9a.desk.public_key().node_key().unwrap();
@@ -119,37 +128,40 @@ fn a_credential_is_checked_against_its_employer_and_its_life() {
     let (mut trust, now) = (trust(&network), network.now);
     let [r9a, r9c] = network.organisations.as_slice() else { unreachable!() };
     let held = credential(&network, r9a, far());
-    let check = |trust: &Trust, organisation: &Organisation, now| {
-        trust.check_credential(held.signed(), &organisation.key.public_key(), now).map(|_| ())
+    let (employer, other) = (peer(&network, &trust, r9a), peer(&network, &trust, r9c));
+    let check = |trust: &Trust, employer: &PeerIdentity, now| {
+        trust.check_credential(held.signed(), employer, now).map(|(verified, key)| {
+            assert_eq!((&verified, key), (&held, r9a.key.public_key()));
+        })
     };
-    assert_eq!(check(&trust, r9a, now), Ok(()));
-    assert_eq!(check(&trust, r9c, now), Err(Cause::CredentialInvalid));
-    assert_eq!(check(&trust, r9a, now.after(CREDENTIAL_LIFE)), Err(Cause::CredentialExpired));
-    assert_eq!(check(&trust, r9a, now.before(2 * HOUR)), Err(Cause::CredentialExpired));
+    assert_eq!(check(&trust, &employer, now), Ok(()));
+    assert_eq!(check(&trust, &other, now), Err(Cause::CredentialInvalid));
+    assert_eq!(check(&trust, &employer, now.after(CREDENTIAL_LIFE)), Err(Cause::CredentialExpired));
+    assert_eq!(check(&trust, &employer, now.before(2 * HOUR)), Err(Cause::CredentialExpired));
 
     let mut claim = held.get().clone();
     claim.ods = r9c.ods.clone();
     let foreign = Signed::sign(&claim, Scope::network(&network.id), &r9a.key).unwrap();
-    let refused = trust.check_credential(foreign.signed(), &r9a.key.public_key(), now);
+    let refused = trust.check_credential(foreign.signed(), &employer, now);
     assert_eq!(refused, Err(Cause::CredentialInvalid), "one employer's key cannot name another's staff");
     claim = held.get().clone();
     claim.not_after.0 += 1;
     let long = Signed::sign(&claim, Scope::network(&network.id), &r9a.key).unwrap();
-    assert_eq!(trust.check_credential(long.signed(), &r9a.key.public_key(), now), Err(Cause::CredentialInvalid));
+    assert_eq!(trust.check_credential(long.signed(), &employer, now), Err(Cause::CredentialInvalid));
 
     let mut register = Register::default();
-    register.enter(&held, now);
+    register.enter(&held, &r9a.key.public_key(), now);
     let listed = revocation::running(&register.issued, &"p1".parse().unwrap(), now);
     let list = revocation::issue(&network.id, &r9a.ods, None, &listed, &r9a.key, now).unwrap();
     let (mine, theirs) = (r9a.key.public_key(), r9c.key.public_key());
     assert!(trust.accept_revocation(list.signed(), &theirs, now).is_err());
     trust.accept_revocation(list.signed(), &mine, now).unwrap();
-    assert_eq!(check(&trust, r9a, now), Err(Cause::CredentialRevoked));
+    assert_eq!(check(&trust, &employer, now), Err(Cause::CredentialRevoked));
     let again = trust.accept_revocation(list.signed(), &mine, now);
     assert!(matches!(again, Err(NoticeError::Older { shown: 1, known: 1 })));
     let emptied = revocation::issue(&network.id, &r9a.ods, Some(list.get()), &[], &r9a.key, now).unwrap();
     trust.accept_revocation(emptied.signed(), &mine, now).unwrap();
-    assert_eq!(check(&trust, r9a, now), Err(Cause::CredentialRevoked), "a later list keeps what still runs");
+    assert_eq!(check(&trust, &employer, now), Err(Cause::CredentialRevoked), "a later list keeps what still runs");
 }
 
 /// The other signature that verifies beside an ES256 one, which anybody can work out: `n - s` for `s`.
@@ -178,15 +190,16 @@ fn a_revoked_credential_stays_revoked_under_the_twin_of_its_signature() {
     let (held, mine) = (credential(&network, r9a, far()), r9a.key.public_key());
     let twin = twin(held.signed());
     assert_ne!(twin.digest(), held.signed().digest());
-    let verified = trust.check_credential(&twin, &mine, now).expect("ES256 knows both");
+    let employer = peer(&network, &trust, r9a);
+    let (verified, _) = trust.check_credential(&twin, &employer, now).expect("ES256 knows both");
     assert_eq!(verified.statement_digest(), held.statement_digest());
 
     let mut register = Register::default();
-    register.enter(&held, now);
+    register.enter(&held, &r9a.key.public_key(), now);
     let issued: Vec<_> = register.issued.iter().collect();
     let list = revocation::issue(&network.id, &r9a.ods, None, &issued, &r9a.key, now).unwrap();
     trust.accept_revocation(list.signed(), &mine, now).unwrap();
-    assert_eq!(trust.check_credential(&twin, &mine, now).map(|_| ()), Err(Cause::CredentialRevoked));
+    assert_eq!(trust.check_credential(&twin, &employer, now).map(|_| ()), Err(Cause::CredentialRevoked));
 }
 
 #[test]
@@ -272,7 +285,7 @@ fn lapses_refuse_care_and_alert_in_an_emergency_and_a_suspension_refuses_both() 
         assert_eq!(verdict.refused, Some(Cause::Suspended), "{purpose}");
     }
     assert_eq!(trust.recheck(&standing, now), Err(Cause::Suspended));
-    let refused = trust.check_credential(trained.signed(), &r9a.key.public_key(), now);
+    let refused = trust.check_credential(trained.signed(), &standing, now);
     assert_eq!(refused, Err(Cause::Suspended));
     let refused = trust.check_node(&network.hello(r9a), r9a.node(), EndpointRole::Peer, now);
     assert_eq!(refused.map(|_| ()), Err(Cause::Suspended));
@@ -285,7 +298,7 @@ fn attestations_of_strangers_and_about_others_do_not_count() {
     let stranger = key(Algorithm::P256);
     let mut hello = network.hello(r9a);
     hello.attestations = network.attestations(&r9c.ods, far());
-    let dspt = careweave_protocol::identity::Standard::Dspt;
+    let dspt = (Standard::Dspt, Some(StandardStatus::Exceeded));
     let forged = crate::attest::issue(&network.id, &r9a.ods, dspt, far(), &stranger, network.now).unwrap();
     hello.attestations.push(forged.into_signed());
     let peer = trust.check_node(&hello, r9a.node(), EndpointRole::Peer, network.now).unwrap();

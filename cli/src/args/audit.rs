@@ -24,6 +24,11 @@ Examples:
     /// Fetch the whole log and recompute everything: leaves, tree, checkpoints, their signatures
     #[command(after_help = "Examples:\n  careweave audit verify && echo clean")]
     Verify,
+    /// Fetch the receipts of others' answers and verify each under what held when it was given
+    #[command(
+        after_help = "Examples:\n  careweave audit receipts && echo verified\n  careweave audit receipts -o json | jq .failed"
+    )]
+    Receipts,
 }
 
 /// `careweave audit list`.

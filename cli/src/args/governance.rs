@@ -1,34 +1,62 @@
 //! What governance officers and registrars type. Everything works on files in one governance directory, offline.
+//!
+//! Here: the office, officers, signatures. What changes the draft is in [`draft`], what certificate authority and registrar are told in
+//! [`authority`].
+
+pub mod authority;
+pub mod draft;
+pub mod hash;
 
 use std::path::PathBuf;
 
-use careweave_certs::manifest::RolloutStage;
+use careweave_certs::keystore::TokenUri;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode};
-use careweave_protocol::identity::Standard;
-use careweave_protocol::time::Date;
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::values::{date, peer_id, standard};
+use super::enrol::{DelegateArgs, InviteArgs, RequestsArgs};
+use super::values::peer_id;
+pub use authority::{AttestArgs, AuthorityCommand, CrlArgs, IntermediateArgs, IssueArgs, RootArgs};
+pub use draft::{AdmitArgs, ProposeArgs, TaintArgs};
+pub use hash::{HashPrefix, OfficerName};
 
 /// `careweave gov`.
 #[derive(Debug, Subcommand)]
 pub enum GovCommand {
-    /// Make the officers' keys, the certificate authority, the registrar's key and a first draft
-    Init(GovInitArgs),
+    /// Make an officer's key on their own machine, and the public half for the office
+    Officer(OfficeKeyArgs),
+    /// Make a registrar's key, and the public half for the office
+    Registrar(OfficeKeyArgs),
+    /// Make the office: the certificate authority, the registrar's key and a first draft
+    Init(Box<GovInitArgs>),
+    /// Give a node the key of an intermediate, for the enrolment service
+    Delegate(DelegateArgs),
+    /// Invite an organisation with a one-time code, as one officer
+    Invite(InviteArgs),
+    /// List what invited organisations ask for
+    Requests(RequestsArgs),
     /// Put members into the draft of the next manifest
     Admit(AdmitArgs),
     /// Show the draft against the manifest that holds; make one when there is none
-    Propose(ProposeArgs),
+    Propose(Box<ProposeArgs>),
+    /// Mark a certificate authority in the draft as compromised
+    Taint(TaintArgs),
     /// Sign the draft as one officer, after reading what it changes
-    Sign(SignArgs),
+    Sign(Box<SignArgs>),
+    /// Take in what officers have signed elsewhere, and say who is missing
+    Collect(CollectArgs),
     /// Write the signed manifest to a file, or hand a node what it does not know yet
     Publish(PublishArgs),
+    /// Make a successor of the root or the intermediate
+    #[command(subcommand)]
+    Authority(AuthorityCommand),
     /// Issue an organisation's certificate and put its enrolment together
-    Issue(IssueArgs),
+    Issue(Box<IssueArgs>),
     /// State that an organisation meets a standard or has signed the agreement
-    Attest(AttestArgs),
+    Attest(Box<AttestArgs>),
+    /// Write certificate revocation lists for tools outside the network
+    Crl(CrlArgs),
     /// Stop a member, an endpoint or a credential for seven days, as one officer
-    Suspend(SuspendArgs),
+    Suspend(Box<SuspendArgs>),
     /// Show the manifest that holds
     Show(ShowArgs),
     /// Verify the chain of manifests from the first one on, offline
@@ -38,22 +66,64 @@ pub enum GovCommand {
 /// Where the governance office keeps its files.
 #[derive(Debug, Clone, Args)]
 pub struct OfficeArgs {
-    /// Governance directory, as `gov init` made it
+    /// Governance directory, as `gov init` made it, or an officer's own, as `gov officer` made it
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
-    /// File with the passphrase of the key that is needed; asked for otherwise
+    /// File with the passphrase of the key that is needed, or the PIN of its token; asked for otherwise
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
+
+/// What an officer's directory believes, and how it is brought up to date.
+#[derive(Debug, Clone, Args)]
+pub struct ChainArgs {
+    /// Bring this directory up to date first: what `gov publish --out` wrote
+    #[arg(long, value_name = "FILE")]
+    pub chain: Option<PathBuf>,
+    /// Digest that the first manifest must have, as you know it by another channel
+    #[arg(long, value_name = "DIGEST")]
+    pub pin: Option<Digest>,
+}
+
+/// `careweave gov officer` and `careweave gov registrar`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careweave gov officer officer --network borough
+  careweave gov officer officer --network borough \\
+    --pkcs11 'pkcs11:token=officer;object=careweave?module-path=/usr/lib/softhsm/libsofthsm2.so'
+  careweave gov registrar registrar --network borough
+
+The private key never leaves this machine. Carry the file ending in .pub to the governance office, and tell them the hash by another
+channel.")]
+pub struct OfficeKeyArgs {
+    /// Directory to make; it must not exist
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Name of the network
+    #[arg(long, value_name = "NAME")]
+    pub network: NetworkId,
+    /// Make the key in this token, whose PIN is asked for
+    #[arg(long, value_name = "URI")]
+    pub pkcs11: Option<TokenUri>,
+    /// File with the passphrase of the key, or the PIN of the token; asked for otherwise
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 }
 
 /// `careweave gov init`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    group(ArgGroup::new("who").required(true).args(["officers", "officer_keys"])),
+    after_help = "\
 Examples:
+  careweave gov init governance --network borough --officer-key a.pub --officer-key b.pub --officer-key c.pub --threshold 2
   careweave gov init governance --network borough --officers 5 --threshold 3
 
-Each officer takes officers/N to a machine of their own, and the root key goes to a safe; only the intermediate and the registrar's
-key are needed day by day.")]
+The first form is for officers who keep their keys themselves (`gov officer`): no private key of theirs is in the directory. The second
+makes all keys here, for trying things out; each officer would have to take officers/N away. Either way the root key goes to a safe; only
+the intermediate and the registrar's key are needed day by day."
+)]
 pub struct GovInitArgs {
     /// Directory to make; it must not exist
     #[arg(value_name = "DIR")]
@@ -61,73 +131,78 @@ pub struct GovInitArgs {
     /// Name of the network: lower-case letters, digits, hyphens
     #[arg(long, value_name = "NAME")]
     pub network: NetworkId,
-    /// How many officers there are
+    /// How many officers' keys to make here
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=32))]
-    pub officers: u32,
+    pub officers: Option<u32>,
+    /// An officer's public key, as `gov officer` wrote it; once for each officer
+    #[arg(long = "officer-key", value_name = "FILE")]
+    pub officer_keys: Vec<PathBuf>,
     /// How many of them must sign a manifest
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=32))]
     pub threshold: u32,
-    /// File with the passphrase of every key; asked for otherwise
+    /// Make the root's key in this token
+    #[arg(long, value_name = "URI")]
+    pub root_pkcs11: Option<TokenUri>,
+    /// Make the intermediate's key in this token
+    #[arg(long, value_name = "URI")]
+    pub intermediate_pkcs11: Option<TokenUri>,
+    /// Make the registrar's key in this token
+    #[arg(long, value_name = "URI")]
+    pub registrar_pkcs11: Option<TokenUri>,
+    /// File with the passphrase of every key, or the PIN of every token; asked for otherwise
     #[arg(long, value_name = "FILE")]
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// `careweave gov admit`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  careweave gov admit --request R9A.cbor --request R9C.cbor --dir governance
-  careweave gov admit --request Y91001.cbor --beacon --dir governance
-
-A request of somebody who is a member already brings their entry up to date; a new key is announced beside the one in use, and the
-same request again puts it in use. Signatures that the draft had are void once it changes.")]
-pub struct AdmitArgs {
-    /// Enrolment request, as `node init` leaves it; may be given several times
-    #[arg(long = "request", required = true, value_name = "FILE", num_args = 1..)]
-    pub requests: Vec<PathBuf>,
-    /// They also sign beacons, with the key of their peer endpoint
-    #[arg(long)]
-    pub beacon: bool,
-    /// How far their activation has come: planned, pilot, live
-    #[arg(long, value_name = "STAGE", default_value = "live")]
-    pub stage: RolloutStage,
-    /// Where the office is
-    #[command(flatten)]
-    pub office: OfficeArgs,
-}
-
-/// `careweave gov propose`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  careweave gov propose --dir governance
-  careweave gov propose --remove 8Z901 --dir governance
-  careweave gov propose --lift 4c1e… --dir governance")]
-pub struct ProposeArgs {
-    /// Leave this member out of the draft
-    #[arg(long = "remove", value_name = "ODS")]
-    pub removed: Vec<OdsCode>,
-    /// Make this suspension last until a later manifest leaves it out; `gov suspend` prints its digest
-    #[arg(long = "confirm", value_name = "DIGEST")]
-    pub confirmed: Vec<Digest>,
-    /// End this suspension before its seven days are over
-    #[arg(long = "lift", value_name = "DIGEST")]
-    pub lifted: Vec<Digest>,
-    /// Where the office is
-    #[command(flatten)]
-    pub office: OfficeArgs,
-}
-
 /// `careweave gov sign`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  careweave gov sign --officer 2 --dir governance")]
+#[command(
+    group(ArgGroup::new("which").required(true).args(["officer", "draft"])),
+    after_help = "\
+Examples:
+  careweave gov sign --draft draft.cbor --out signed-by-a.cbor --dir officer
+  careweave gov sign --draft draft.cbor --chain manifest.cbor --out signed-by-a.cbor --dir officer
+  careweave gov sign --officer 2 --dir governance
+
+The first two are for an officer's own directory (`gov officer`): the draft is compared with what that directory holds, which --chain
+brings up to date. The first time, the digest of the first manifest has to be compared by another channel, or given with --pin. The third
+signs in an office that has the officers' keys."
+)]
 pub struct SignArgs {
-    /// Which officer signs, counted from 1
-    #[arg(long, value_name = "N")]
-    pub officer: u32,
+    /// Which officer of this office signs, counted from 1
+    #[arg(long, value_name = "N", conflicts_with_all = ["chain", "pin", "out"])]
+    pub officer: Option<u32>,
+    /// Draft from the office
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub draft: Option<PathBuf>,
+    /// Write the draft with your signature here, to carry back
+    #[arg(long, value_name = "FILE", requires = "draft")]
+    pub out: Option<PathBuf>,
+    /// What this directory believes
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Sign without asking, for scripts
     #[arg(long)]
     pub yes: bool,
+    /// Where the key is
+    #[command(flatten)]
+    pub office: OfficeArgs,
+}
+
+/// `careweave gov collect`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careweave gov collect --dir governance
+  careweave gov collect signed-by-a.cbor signed-by-b.cbor --dir governance
+  careweave gov collect suspension.cbor --dir governance
+
+A copy of another statement than the draft is refused by name; the others are taken in. Suspensions that an officer signed elsewhere are
+taken in as well, for `gov publish`.")]
+pub struct CollectArgs {
+    /// Copies of the draft with signatures, or suspensions
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// Where the office is
     #[command(flatten)]
     pub office: OfficeArgs,
@@ -151,45 +226,6 @@ pub struct PublishArgs {
     pub office: OfficeArgs,
 }
 
-/// `careweave gov issue`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  careweave gov issue --request R9A.cbor --out R9A.enrolment --dir governance
-
-The same request again renews the certificate, for 90 days from now. Attestations made so far go into the enrolment.")]
-pub struct IssueArgs {
-    /// Enrolment request of a member
-    #[arg(long, value_name = "FILE")]
-    pub request: PathBuf,
-    /// Enrolment to write, for `cert install`
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// Where the office is
-    #[command(flatten)]
-    pub office: OfficeArgs,
-}
-
-/// `careweave gov attest`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  careweave gov attest --ods R9A --standard dspt --expires 2027-06-30 --dir governance"
-)]
-pub struct AttestArgs {
-    /// Member it is about
-    #[arg(long, value_name = "ODS")]
-    pub ods: OdsCode,
-    /// What it holds: dspt, sharing-agreement
-    #[arg(long, value_name = "STANDARD", value_parser = standard)]
-    pub standard: Standard,
-    /// Last day on which it holds
-    #[arg(long, value_name = "DATE", value_parser = date)]
-    pub expires: Date,
-    /// Where the office is
-    #[command(flatten)]
-    pub office: OfficeArgs,
-}
-
 /// `careweave gov suspend`.
 #[derive(Debug, Args)]
 #[command(
@@ -198,6 +234,7 @@ pub struct AttestArgs {
 Examples:
   careweave gov suspend --ods VL901 --reason 'incident 12' --dir governance
   careweave gov suspend --node 12D3KooW… --reason 'stolen server' --officer 3 --dir governance
+  careweave gov suspend --ods VL901 --reason 'incident 12' --out suspension.cbor --dir officer
   careweave --profile G9V-ra gov publish --dir governance       makes it known"
 )]
 pub struct SuspendArgs {
@@ -213,12 +250,15 @@ pub struct SuspendArgs {
     /// Why, as everybody will read it
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// Which officer signs, counted from 1
+    /// Which officer of an office that has their keys signs, counted from 1
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub officer: u32,
-    /// Also write the signed suspension here
+    /// Also write the signed suspension here, to carry to the office
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// What this directory believes
+    #[command(flatten)]
+    pub chain: ChainArgs,
     /// Where the office is
     #[command(flatten)]
     pub office: OfficeArgs,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use careweave_certs::keystore::TokenUri;
 use careweave_certs::manifest::MemberKind;
 use careweave_protocol::id::{NetworkId, OdsCode};
 use clap::Args;
@@ -13,8 +14,10 @@ use libp2p::Multiaddr;
 Examples:
   careweave node init node --network borough --ods R9A --name 'Acute hospital trust' --kind acute --duty-contact '020 7946 0102' \\
     --listen /ip4/0.0.0.0/tcp/4101 --desk /ip4/10.0.0.5/tcp/4201 --bootstrap /dns4/node.example/tcp/4101/p2p/12D3KooW…
+  careweave node init node … --organisation-pkcs11 \\
+    'pkcs11:token=R9A;object=organisation?module-path=/usr/lib/softhsm/libsofthsm2.so&pin-source=file:/etc/careweave/pin'
 
-Makes the directory with its configuration, four keys and the request for the governance office, and prints what comes next.")]
+Makes the directory with its configuration, five keys and the request for the governance office, and prints what comes next.")]
 pub struct NodeInitArgs {
     /// Node directory to make; it must not exist
     #[arg(value_name = "DIR")]
@@ -49,6 +52,9 @@ pub struct NodeInitArgs {
     /// Where its own staff connect; may be given several times
     #[arg(long, value_name = "MULTIADDR", default_value = "/ip4/127.0.0.1/tcp/4201")]
     pub desk: Vec<Multiaddr>,
+    /// Make the organisation key in this token instead of a file (RFC 7512); without a pin-source the PIN is asked for
+    #[arg(long, value_name = "URI")]
+    pub organisation_pkcs11: Option<TokenUri>,
     /// A member to ask first, ending in /p2p/ and its id; may be given several times
     #[arg(long, value_name = "MULTIADDR")]
     pub bootstrap: Vec<Multiaddr>,

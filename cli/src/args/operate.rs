@@ -19,6 +19,11 @@ pub enum NodeCommand {
         after_help = "Examples:\n  careweave node peers\n  careweave node peers -o json | jq '.[] | select(.connected | not)'"
     )]
     Peers,
+    /// Have the own node examine itself and ask every member whether it would refuse it: one line each
+    #[command(
+        after_help = "Examples:\n  careweave node doctor\n  careweave node doctor -o json | jq '.lines[] | select(.health != \"good\")'\n\nExit code 0: all is well; 3: somebody should see to something; 1: something does not work, or somebody would refuse the node."
+    )]
+    Doctor,
 }
 
 /// `careweave import`.

@@ -15,8 +15,12 @@ use super::values::{date, scope};
 pub enum StaffCommand {
     /// Make a person's key and request, on the person's own machine
     Request(StaffRequestArgs),
+    /// Approve that a colleague gets a credential with the scope audit or govern, with your own key
+    Approve(StaffApproveArgs),
     /// Issue a credential for a request, as the employer
     Issue(StaffIssueArgs),
+    /// Renew credentials that still run, as the employer
+    Renew(StaffRenewArgs),
     /// Put a credential into the profile of its person
     Install(StaffInstallArgs),
     /// Revoke credentials, as the employer
@@ -57,14 +61,43 @@ pub struct StaffRequestArgs {
     pub no_step_up: bool,
 }
 
+/// `careweave staff approve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  careweave staff approve --request ig1.cbor --scope audit --out it1.approval
+  careweave --profile ~/.config/careweave staff approve --request ra1.cbor --scope govern --out gp1.approval --yes
+
+Whoever reads the audit log, or carries governance documents to the node, watches everybody else: so two colleagues have to
+agree to such a credential, and whoever issues it is not enough. You agree with your own key, and your own credential must
+have neither of these scopes. Your approval travels inside the credential, where every organisation checks it, and counts for
+a year.")]
+pub struct StaffApproveArgs {
+    /// The person's request
+    #[arg(long, value_name = "FILE")]
+    pub request: PathBuf,
+    /// What they are to be allowed: audit, govern; may be given several times
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = scope, required = true)]
+    pub scopes: Vec<Scope>,
+    /// Approval to write, for whoever issues the credential
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Approve without being asked
+    #[arg(long)]
+    pub yes: bool,
+}
+
 /// `careweave staff issue`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   careweave staff issue --node node --request gp1.cbor --group GP --sds-role R0260 --training-expires 2027-06-30 --out gp1.credential
   careweave staff issue --node node --request it1.cbor --group IT --sds-role R8015 --training-expires 2027-06-30 --scope operate --out it1.credential
+  careweave staff issue --node node --request ig1.cbor --group IG --sds-role R0001 --training-expires 2027-06-30 \\
+    --scope audit --approval it1.approval --approval gp1.approval --out ig1.credential
 
-The same request again renews the credential. It names the step-up key of the request where the access table lets the staff
+The scopes audit and govern need the word of two other people of the organisation, from `careweave staff approve`. To renew
+what was issued, use `careweave staff renew`; to change any of it, issue again for the same request. The credential names the step-up key of the request where the access table lets the staff
 group break glass, and nowhere else.")]
 pub struct StaffIssueArgs {
     /// Node directory of the employer
@@ -85,6 +118,9 @@ pub struct StaffIssueArgs {
     /// What the desk allows beside views: operate, audit, govern; may be given several times
     #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
     pub scopes: Vec<Scope>,
+    /// A colleague's approval, from `staff approve`; two for the scopes audit and govern
+    #[arg(long = "approval", value_name = "FILE")]
+    pub approvals: Vec<PathBuf>,
     /// Professional registration, such as 'GMC 1234567'
     #[arg(long, value_name = "TEXT")]
     pub registration: Option<String>,
@@ -96,6 +132,42 @@ pub struct StaffIssueArgs {
     pub out: PathBuf,
 }
 
+/// `careweave staff renew`.
+#[derive(Debug, Args)]
+#[command(
+    group(ArgGroup::new("who").required(true).args(["person", "all"])),
+    after_help = "\
+Examples:
+  careweave staff renew --node node --all
+  careweave staff renew --node node --person chc1 --training-expires 2027-06-30
+
+Issues what was issued before again: same person, same key, same claims. Everybody gets theirs from the node at their next
+command, without a file to carry. Who is revoked, whose training has lapsed or whose approvals have run out is left out and
+named, and the exit code is then 3. With --training-expires, training that ends before that day is taken to end on it: of
+everybody, with --all, so name people one by one unless all of them were there. Of somebody with several keys the newest is
+renewed."
+)]
+pub struct StaffRenewArgs {
+    /// Node directory of the employer
+    #[arg(long, value_name = "DIR")]
+    pub node: PathBuf,
+    /// This person
+    #[arg(long, value_name = "ID")]
+    pub person: Option<PersonId>,
+    /// Everybody whose credential still runs
+    #[arg(long)]
+    pub all: bool,
+    /// Last day of their data-security training, where it is later than what the credential says
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub training_expires: Option<Date>,
+    /// Days it is valid
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=30))]
+    pub days: u64,
+    /// Credential to write as well, for a profile that cannot reach the node
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub out: Option<PathBuf>,
+}
+
 /// `careweave staff install`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -103,7 +175,7 @@ Examples:
   careweave staff install ~/.config/careweave --credential gp1.credential --trust manifest.cbor \\
     --node-address /dns4/node.practice.example/tcp/4201/p2p/12D3KooW…
 
-A renewed credential needs --credential alone.")]
+A credential that was issued again needs --credential alone; one that `staff renew` made comes by itself.")]
 pub struct StaffInstallArgs {
     /// Profile directory that `staff request` made
     #[arg(value_name = "PROFILE")]

@@ -1,6 +1,7 @@
 //! `careweave audit`: the own node's log, read and recomputed.
 
 mod entry;
+mod receipts;
 mod verify;
 
 use careweave_protocol::audit::page::LogEntry;
@@ -33,6 +34,7 @@ pub async fn run(command: &AuditCommand, ctx: &mut Context) -> Result<u8, CliErr
             }
         },
         AuditCommand::Verify => verify::run(&desk, ctx).await?,
+        AuditCommand::Receipts => receipts::run(&desk, ctx).await?,
     };
     desk.close().await;
     Ok(code)

@@ -1,6 +1,8 @@
-//! `careweave node status` and `careweave node peers`: the own running node.
+//! `careweave node status`, `careweave node peers` and `careweave node doctor`: the own running node.
 
-use careweave_protocol::desk::{DeskReply, DeskRequest, NodeStatus, PeerLine};
+pub mod doctor;
+
+use careweave_protocol::desk::{DeskReply, DeskRequest, NodeStatus, PeerLine, RotationLine};
 use careweave_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -70,8 +72,20 @@ fn status_lines(status: &NodeStatus) -> Vec<(&'static str, String)> {
         ("data to", status.data_to.map_or_else(|| "not stated".to_owned(), Timestamp::rfc3339)),
         ("outbox", format!("{} waiting", status.outbox)),
     ];
+    lines.extend(status.rotations.iter().map(|line| (line.part.as_str(), rotation(line))));
     lines.extend(status.warnings.iter().map(|warning| ("WARNING", warning.clone())));
     lines
+}
+
+/// Where one key or certificate stands: `prepared, until 2027-01-02T…, next step 2027-01-03T…`.
+fn rotation(line: &RotationLine) -> String {
+    let mut said = line.state.as_str().to_owned();
+    for (name, at) in [("until", line.until), ("next step", line.next_step)] {
+        if let Some(at) = at {
+            said.push_str(&format!(", {name} {}", at.rfc3339()));
+        }
+    }
+    said
 }
 
 /// The fields of the status under their own names, times as RFC 3339.
@@ -90,6 +104,12 @@ fn status_json(status: &NodeStatus) -> Value {
         "connected": status.connected,
         "certificate_expires": status.certificate_expires.rfc3339(),
         "binding_expires": status.binding_expires.rfc3339(),
+        "rotations": status.rotations.iter().map(|line| json!({
+            "part": line.part,
+            "state": line.state,
+            "until": line.until.map(Timestamp::rfc3339),
+            "next_step": line.next_step.map(Timestamp::rfc3339),
+        })).collect::<Vec<_>>(),
         "peer_id": status.peer_id,
         "listen": status.listen,
         "desk_peer_id": status.desk_peer_id,

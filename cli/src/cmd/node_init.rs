@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use careweave_certs::authority::CertificateRequest;
 use careweave_certs::enrolment::EnrolmentRequest;
-use careweave_certs::keystore::{Algorithm, SoftwareKey};
+use careweave_certs::keystore::{self, Algorithm, Passphrase, PrivateKey, SoftwareKey};
 use careweave_certs::layout;
 use careweave_certs::private_file::{self, PrivateFileError};
 use careweave_protocol::id::NodeKey;
@@ -23,6 +23,7 @@ use crate::args::Output;
 use crate::args::node_init::NodeInitArgs;
 use crate::context::Context;
 use crate::error::{CliError, exit};
+use crate::profile::passphrase;
 
 /// `node.toml` as it is written; the daemon reads the same keys.
 #[derive(Debug, Serialize)]
@@ -55,7 +56,11 @@ struct Made {
 /// When the directory exists or cannot be made; then nothing of it is left.
 pub fn run(args: &NodeInitArgs, ctx: &mut Context) -> Result<u8, CliError> {
     check(args)?;
-    let made = whole_or_nothing(&args.directory, |fresh| make(args, fresh))?;
+    let pin = match &args.organisation_pkcs11 {
+        Some(token) if token.pin_needed() => Some(passphrase::ask(ctx, "PIN of the token", directory::PIN_HINT)?),
+        _ => None,
+    };
+    let made = whole_or_nothing(&args.directory, |fresh| make(args, fresh, pin.as_ref()))?;
     let (peer, desk) = (shown_peer_id(made.peer)?, shown_peer_id(made.desk)?);
     let request = args.directory.join(layout::ENROLMENT_REQUEST);
     let next = next_steps(args, &desk);
@@ -79,6 +84,9 @@ pub fn run(args: &NodeInitArgs, ctx: &mut Context) -> Result<u8, CliError> {
                 ctx.note(step);
             }
         }
+    }
+    if pin.is_some() {
+        ctx.note("warning: the daemon asks nobody: before it can run, its key file needs a pin-source=file:/PATH");
     }
     Ok(exit::DONE)
 }
@@ -143,26 +151,39 @@ fn check(args: &NodeInitArgs) -> Result<(), CliError> {
     }
 }
 
-fn make(args: &NodeInitArgs, directory: &Path) -> Result<Made, CliError> {
-    let random = SystemRandom::new();
+fn make(args: &NodeInitArgs, directory: &Path, pin: Option<&Passphrase>) -> Result<Made, CliError> {
     for folder in [layout::KEYS, layout::TRUST, layout::STAFF, layout::DATA] {
         private_file::create_dir(&directory.join(folder))?;
     }
-    let key = |algorithm, place: &str| -> Result<SoftwareKey, CliError> {
-        let key = SoftwareKey::generate(algorithm, &random)?;
-        key.write_plain(&directory.join(place))?;
-        Ok(key)
+    let path = directory.join(layout::ORGANISATION_KEY);
+    let Some(token) = &args.organisation_pkcs11 else {
+        let key = SoftwareKey::generate(Algorithm::P256, &SystemRandom::new())?;
+        key.write_plain(&path)?;
+        return fill(args, directory, &PrivateKey::Software(key));
     };
-    let organisation = key(Algorithm::P256, layout::ORGANISATION_KEY)?;
-    let node = |key: SoftwareKey| {
+    let key = keystore::generate_in_token(&path, token, pin)?;
+    let made = fill(args, directory, &key);
+    if made.is_err() {
+        // A pair in the token that no directory refers to would stand in the way of the next attempt; the first error is the one to tell.
+        drop(keystore::destroy(&path, pin));
+    }
+    made
+}
+
+/// Everything beside the organisation key.
+fn fill(args: &NodeInitArgs, directory: &Path, organisation: &PrivateKey) -> Result<Made, CliError> {
+    let random = SystemRandom::new();
+    let endpoint = |place: &str| -> Result<NodeKey, CliError> {
+        let key = SoftwareKey::generate(Algorithm::Ed25519, &random)?;
+        key.write_plain(&directory.join(place))?;
         key.public_key().node_key().ok_or_else(|| CliError::failed("key", "an endpoint key is an Ed25519 key"))
     };
-    let (peer, desk) =
-        (node(key(Algorithm::Ed25519, layout::PEER_KEY)?)?, node(key(Algorithm::Ed25519, layout::DESK_KEY)?)?);
+    let (peer, desk) = (endpoint(layout::PEER_KEY)?, endpoint(layout::DESK_KEY)?);
+    let beacon = endpoint(layout::BEACON_KEY)?;
     let mut store = Zeroizing::new([0u8; layout::STORE_KEY_LEN]);
     random.fill(store.as_mut_slice()).map_err(|_| CliError::failed("random", "this machine gives no randomness"))?;
     private_file::create(&directory.join(layout::STORE_KEY), store.as_slice())?;
-    write_request(args, directory, &organisation, (peer, desk))?;
+    write_request(args, directory, organisation, (peer, desk, beacon))?;
     write_config(args, directory)?;
     Ok(Made { peer, desk, organisation: organisation.public_key().spki_hash().to_string() })
 }
@@ -170,10 +191,10 @@ fn make(args: &NodeInitArgs, directory: &Path) -> Result<Made, CliError> {
 fn write_request(
     args: &NodeInitArgs,
     directory: &Path,
-    organisation: &SoftwareKey,
-    endpoints: (NodeKey, NodeKey),
+    organisation: &dyn Signer,
+    keys: (NodeKey, NodeKey, NodeKey),
 ) -> Result<(), CliError> {
-    let (peer, desk) = endpoints;
+    let (peer, desk, beacon) = keys;
     let request = EnrolmentRequest {
         network: args.network.clone(),
         ods: args.ods.clone(),
@@ -185,7 +206,9 @@ fn write_request(
         alert_contact: alert_contact(args).to_owned(),
         peer,
         desk,
+        beacon,
         certificate_request: CertificateRequest::create(&args.network, &args.ods, &args.name, organisation)?,
+        endorsement: None,
     };
     let signed = request.sign(organisation)?;
     Ok(private_file::create(&directory.join(layout::ENROLMENT_REQUEST), signed.as_bytes())?)

@@ -1,26 +1,30 @@
 //! `careweave staff`: a person's credential, from the request on their own machine to its revocation by the employer.
+//!
+//! Reading order: `request` (the person), `approve` (two colleagues, for some scopes), `issue` (the employer), `install` (the person),
+//! `renew`, `revoke`, `list` (the employer). Here: what the employer's commands share.
 
-use std::time::Duration;
-
-use careweave_certs::staff::{self, IssuedCredential, Register, StaffGrant, StaffRequest};
-use careweave_certs::{layout, private_file, revocation};
-use careweave_protocol::identity::{StaffGroup, StaffRevocation};
-use careweave_protocol::key::Signer;
+use careweave_certs::staff::{self, Register};
+use careweave_certs::{keystore, layout, private_file, revocation};
+use careweave_protocol::cbor;
+use careweave_protocol::identity::{Scope, StaffRevocation};
+use careweave_protocol::key::PublicKey;
 use careweave_protocol::limits::SIGNED_MAX;
-use careweave_protocol::policy::PolicyBundle;
-use careweave_protocol::query::Purpose;
-use careweave_protocol::signed::Signed;
-use serde_json::json;
+use careweave_protocol::signed::{Signed, Verified};
+use careweave_protocol::time::Timestamp;
 
-use crate::args::Output;
-use crate::args::staff::{StaffCommand, StaffIssueArgs, StaffListArgs, StaffRevokeArgs};
+use crate::args::staff::StaffCommand;
 use crate::cmd::node_init::directory::NodeDirectory;
 use crate::context::Context;
 use crate::error::{CliError, exit};
 use crate::profile::read_file;
 
+mod approve;
 mod install;
+mod issue;
+mod list;
+mod renew;
 mod request;
+mod revoke;
 
 /// `careweave staff`.
 ///
@@ -29,157 +33,16 @@ mod request;
 pub fn run(command: &StaffCommand, ctx: &mut Context) -> Result<u8, CliError> {
     match command {
         StaffCommand::Request(args) => request::run(args, ctx),
-        StaffCommand::Issue(args) => issue(args, ctx),
+        StaffCommand::Approve(args) => approve::run(args, ctx),
+        StaffCommand::Issue(args) => issue::run(args, ctx),
         StaffCommand::Install(args) => install::run(args, ctx),
-        StaffCommand::Revoke(args) => revoke(args, ctx),
-        StaffCommand::List(args) => list(args, ctx),
+        StaffCommand::Renew(args) => renew::run(args, ctx),
+        StaffCommand::Revoke(args) => revoke::run(args, ctx),
+        StaffCommand::List(args) => list::run(args, ctx),
     }
 }
 
-fn issue(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    let (node, now) = (NodeDirectory::open(&args.node)?, ctx.now());
-    let request = Signed::from_bytes(read_file(&args.request, SIGNED_MAX)?)?;
-    let request = StaffRequest::verify(&request)?;
-    let grant = StaffGrant {
-        group: args.group,
-        sds_role: args.sds_role.clone(),
-        registration: args.registration.clone(),
-        training_expires: args.training_expires,
-        scopes: args.scopes.clone(),
-        break_glass: may_break_glass(args.group)?,
-        life: Duration::from_secs(args.days.saturating_mul(24 * 3600)),
-    };
-    let key = node.organisation_key()?;
-    let lock = node.lock_register()?;
-    let mut register = register(&node)?;
-    let credential = staff::issue(&node.network, &node.ods, &request, &grant, &key, now)?;
-    register.enter(&credential, now);
-    // Entered before it is handed out: what is not in the register cannot be revoked.
-    private_file::replace(&node.file(layout::ISSUED), &register.to_bytes()?)?;
-    drop(lock);
-    private_file::replace(&args.out, credential.signed().as_bytes())?;
-
-    let (claim, digest) = (credential.get(), credential.statement_digest().to_string());
-    match ctx.output {
-        Output::Json => ctx.printer.json(&json!({
-            "person": claim.person.as_str(),
-            "group": claim.group.as_str(),
-            "credential": digest,
-            "until": claim.not_after.rfc3339(),
-            "step_up": claim.step_up.is_some(),
-            "file": args.out,
-        }))?,
-        Output::Table => {
-            ctx.printer.line(&format!("{:<12}{}", "credential", args.out.display()))?;
-            ctx.printer.line(&format!("{:<12}{digest}", "digest"))?;
-            ctx.printer.line(&format!("{:<12}{}", "until", claim.not_after.rfc3339()))?;
-            let may = if claim.step_up.is_some() { "yes" } else { "no" };
-            ctx.printer.line(&format!("{:<12}{may}", "break-glass"))?;
-        }
-    }
-    if grant.break_glass && claim.step_up.is_none() {
-        ctx.note("the request brings no step-up key, so this person cannot break glass although their group may");
-    }
-    Ok(exit::DONE)
-}
-
-/// Whether the access table lets the group break glass.
-///
-/// # Errors
-/// When the bundle of this program cannot be read, which no input causes.
-fn may_break_glass(group: StaffGroup) -> Result<bool, CliError> {
-    let policy = PolicyBundle::baseline().map_err(|error| CliError::failed("policy", error.to_string()))?;
-    Ok(policy.purpose_granted(group, Purpose::Btg))
-}
-
-fn revoke(args: &StaffRevokeArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    let (node, now) = (NodeDirectory::open(&args.node)?, ctx.now());
-    let key = node.organisation_key()?;
-    let lock = node.lock_register()?;
-    let issued = register(&node)?.issued;
-    let chosen: Vec<&IssuedCredential> = match (&args.person, &args.credential) {
-        (Some(person), _) => revocation::running(&issued, person, now),
-        (None, Some(digest)) => issued.iter().filter(|c| c.digest == *digest && c.not_after > now).collect(),
-        (None, None) => Vec::new(),
-    };
-    if chosen.is_empty() {
-        return Err(CliError::failed("nothing-to-revoke", "no running credential fits")
-            .hint("`careweave staff list` shows those that are issued and not yet expired"));
-    }
-    let path = node.file(layout::REVOCATION);
-    let previous = match path.exists() {
-        true => {
-            let held = Signed::<StaffRevocation>::from_bytes(read_file(&path, SIGNED_MAX)?)?;
-            Some(revocation::verify(&held, &node.network, &node.ods, &key.public_key())?)
-        }
-        false => None,
-    };
-    let before = previous.as_ref().map(|held| held.get());
-    let list = revocation::issue(&node.network, &node.ods, before, &chosen, &key, now)?;
-    private_file::replace(&path, list.signed().as_bytes())?;
-    drop(lock);
-    match ctx.output {
-        Output::Json => ctx.printer.json(&json!({
-            "version": list.get().version,
-            "revoked": chosen.iter().map(|c| c.digest.to_string()).collect::<Vec<_>>(),
-        }))?,
-        Output::Table => {
-            for credential in &chosen {
-                ctx.printer.line(&format!("revoked {} {}", credential.person, credential.digest))?;
-            }
-        }
-    }
-    ctx.note("the running node takes it in and tells its peers within a minute; at once when it is sent SIGHUP");
-    Ok(exit::DONE)
-}
-
-fn list(args: &StaffListArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    let (node, now) = (NodeDirectory::open(&args.node)?, ctx.now());
-    let path = node.file(layout::REVOCATION);
-    let revoked = match path.exists() {
-        true => {
-            let held = Signed::<StaffRevocation>::from_bytes(read_file(&path, SIGNED_MAX)?)?;
-            let key = node.organisation_key()?.public_key();
-            revocation::verify(&held, &node.network, &node.ods, &key)?.into_inner().revoked
-        }
-        false => Vec::new(),
-    };
-    let state = |c: &IssuedCredential| {
-        if revoked.iter().any(|r| r.credential == c.digest) { "revoked" } else { "valid" }
-    };
-    let running: Vec<IssuedCredential> = register(&node)?.issued.into_iter().filter(|c| c.not_after > now).collect();
-    match ctx.output {
-        Output::Json => {
-            let lines: Vec<_> = running
-                .iter()
-                .map(|c| {
-                    json!({
-                        "person": c.person.as_str(),
-                        "name": c.name,
-                        "group": c.group.as_str(),
-                        "issued": c.issued.rfc3339(),
-                        "until": c.not_after.rfc3339(),
-                        "credential": c.digest.to_string(),
-                        "state": state(c),
-                    })
-                })
-                .collect();
-            ctx.printer.json(&lines)?;
-        }
-        Output::Table => {
-            let rows: Vec<Vec<String>> = running
-                .iter()
-                .map(|c| {
-                    let (until, digest) = (c.not_after.rfc3339(), c.digest.to_string());
-                    vec![c.person.to_string(), c.name.clone(), c.group.to_string(), until, state(c).to_owned(), digest]
-                })
-                .collect();
-            ctx.printer.table(&["PERSON", "NAME", "GROUP", "UNTIL", "STATE", "DIGEST"], &rows)?;
-        }
-    }
-    Ok(exit::DONE)
-}
-
+/// The register of credentials; an empty one where nothing was issued yet.
 fn register(node: &NodeDirectory) -> Result<Register, CliError> {
     let path = node.file(layout::ISSUED);
     if path.exists() {
@@ -187,4 +50,67 @@ fn register(node: &NodeDirectory) -> Result<Register, CliError> {
     } else {
         Ok(Register::default())
     }
+}
+
+/// Writes the register; call it before a credential is handed out, because what is not in it cannot be revoked.
+fn keep_register(node: &NodeDirectory, register: &Register) -> Result<(), CliError> {
+    Ok(private_file::replace(&node.file(layout::ISSUED), &register.to_bytes()?)?)
+}
+
+/// The public keys under which statements of the organisation may stand: the present one first, its announced successor while there is one,
+/// its predecessors, and the one under which the node took in the list of revoked credentials it holds.
+fn organisation_keys(node: &NodeDirectory, now: Timestamp) -> Result<Vec<PublicKey>, CliError> {
+    let files = [layout::ORGANISATION_KEY, layout::ORGANISATION_KEY_OLD, layout::ORGANISATION_KEY_NEXT];
+    let files = files.into_iter().map(|name| node.file(name)).filter(|path| path.exists());
+    let mut keys: Vec<PublicKey> = files.map(|path| keystore::public_key_of(&path)).collect::<Result<_, _>>()?;
+    let earlier = node.file(layout::EARLIER_KEYS);
+    if earlier.exists() {
+        let damaged = |_| {
+            CliError::failed("keys", format!("{} is damaged", earlier.display()))
+                .hint("the node writes it when its organisation key changes; take it from a backup")
+        };
+        let keys_of_before = cbor::from_slice::<Vec<PublicKey>>(&read_file(&earlier, SIGNED_MAX)?, SIGNED_MAX);
+        keys.extend(keys_of_before.map_err(damaged)?);
+    }
+    if let Some(trust) = node.trust(now)? {
+        let own = |list: &Signed<StaffRevocation>| list.unverified().is_ok_and(|list| list.ods == node.ods);
+        keys.extend(trust.revocations().filter(|(list, _)| own(list)).map(|(_, key)| key.clone()));
+    }
+    Ok(keys)
+}
+
+/// The organisation's list of revoked credentials and the key under which it stands; `None` until somebody was revoked.
+fn revocations(
+    node: &NodeDirectory,
+    keys: &[PublicKey],
+) -> Result<Option<(Verified<StaffRevocation>, PublicKey)>, CliError> {
+    let path = node.file(layout::REVOCATION);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let held = Signed::<StaffRevocation>::from_bytes(read_file(&path, SIGNED_MAX)?)?;
+    let by = |key: &PublicKey| revocation::verify(&held, &node.network, &node.ods, key).ok();
+    match keys.iter().find_map(|key| Some((by(key)?, key.clone()))) {
+        Some(found) => Ok(Some(found)),
+        None => Err(CliError::new(
+            exit::REFUSED,
+            "signature",
+            format!("{} stands under no key of this organisation", path.display()),
+        )
+        .hint("it is damaged or another organisation's: put the node's own list back from its backup")),
+    }
+}
+
+/// A scope as it is typed and shown.
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Operate => "operate",
+        Scope::Audit => "audit",
+        Scope::Govern => "govern",
+    }
+}
+
+/// Scopes as they are shown.
+fn scope_names(scopes: &[Scope]) -> Vec<&'static str> {
+    scopes.iter().copied().map(scope_name).collect()
 }

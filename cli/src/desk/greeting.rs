@@ -43,7 +43,7 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin, T>(
 fn node_hello(frame: &[u8]) -> Result<NodeHello, DeskError> {
     match cbor::from_slice(frame, FRAME_MAX) {
         Ok(Hello::Node(hello)) => Ok(*hello),
-        Ok(Hello::Staff(_)) => Err(DeskError::NotADesk),
+        Ok(Hello::Staff(_) | Hello::Enrol(_)) => Err(DeskError::NotADesk),
         Err(error) => match cbor::from_slice(frame, FRAME_MAX) {
             Ok(HelloReply::Refused(cause)) => Err(DeskError::Refused(cause)),
             _ => Err(FramesError::from(error).into()),

@@ -48,7 +48,11 @@ pub fn advice(cause: &Cause) -> &'static str {
             "your organisation is not in the manifest; its governance contact can propose its admission"
         }
         Cause::Suspended => "access was suspended by a governance officer; ask your information governance lead",
-        Cause::KeyNotPinned | Cause::CertInvalid | Cause::CertExpired | Cause::CertNotYetValid => {
+        Cause::KeyNotPinned
+        | Cause::CertInvalid
+        | Cause::AuthorityTainted
+        | Cause::CertExpired
+        | Cause::CertNotYetValid => {
             "the organisation's certificate needs attention; IT can look with `careweave cert status`"
         }
         Cause::BindingInvalid | Cause::BindingExpired => {
@@ -62,6 +66,18 @@ pub fn advice(cause: &Cause) -> &'static str {
         }
         Cause::AttestationMissing(_) | Cause::AttestationExpired(..) => {
             "the organisation's security standard or agreement has lapsed; its registrar can attest it anew"
+        }
+        Cause::AttestationBelow(..) => {
+            "the organisation's published security status is below what the network asks for; its registrar attests the new one"
+        }
+        Cause::NotLive(_) => {
+            "the organisation is admitted but not yet in use; its governance contact plans the rollout"
+        }
+        Cause::KeyRetired => "an old key of the node is in use; IT must run the node with its present keys",
+        Cause::InvitationInvalid => "ask the governance office for a new one-time code",
+        Cause::NoEnrolmentService => "the manifest names the members that run one; `careweave gov show` lists them",
+        Cause::ApprovalMissing => {
+            "two colleagues must approve this credential: `careweave staff approve`, then have it issued again"
         }
         Cause::TrainingLapsed(_) => {
             "complete your data security training, then have your credential renewed; an emergency view stays open"

@@ -1,13 +1,36 @@
 //! Keeps the person's own trust current: what the node knows and the profile does not is fetched, verified against what the
 //! profile believes already, and written back whole. The node chooses what it sends; what is believed follows from the
-//! pinned first manifest alone.
+//! pinned first manifest alone. A renewed credential is looked at in the same way.
 
-use careweave_certs::trust::{Advanced, NoticeError, Trust};
+use careweave_certs::trust::{Advanced, NoticeError, PeerIdentity, Trust};
 use careweave_protocol::desk::GovernanceDocument;
-use careweave_protocol::signed::{MultiSigned, Signed, SignedError};
+use careweave_protocol::identity::StaffCredential;
+use careweave_protocol::query::Cause;
+use careweave_protocol::signed::{MultiSigned, Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
+use thiserror::Error;
 
 use super::DeskError;
+
+/// Why a renewed credential was not taken in. The one held stays.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(super) enum NotRenewed {
+    /// It is not one, or the one held is damaged.
+    #[error("it cannot be read")]
+    Malformed,
+    /// Another person's, or another organisation's.
+    #[error("it is somebody else's")]
+    OtherPerson,
+    /// For a key that this profile does not hold.
+    #[error("it is for another key than this profile's")]
+    OtherKey,
+    /// Not after the one held.
+    #[error("it is no newer than the one held")]
+    NotNewer,
+    /// Others would refuse it.
+    #[error("it would be refused: {0}")]
+    Refused(Cause),
+}
 
 /// Takes the documents in, in the order in which they came. Gives whether anything was new.
 ///
@@ -19,6 +42,36 @@ pub(super) fn advance(trust: &mut Trust, documents: &[GovernanceDocument], now: 
         new |= take_in(trust, document, now)?;
     }
     Ok(new)
+}
+
+/// Checks a renewed credential: for the same person and keys as the one held, newer, and one that every other organisation would take.
+///
+/// # Errors
+/// See [`NotRenewed`].
+pub(super) fn renewed(
+    shown: &Signed<StaffCredential>,
+    held: &Signed<StaffCredential>,
+    trust: &Trust,
+    employer: &PeerIdentity,
+    now: Timestamp,
+) -> Result<Verified<StaffCredential>, NotRenewed> {
+    let read = |signed: &Signed<StaffCredential>| signed.unverified().map_err(|_| NotRenewed::Malformed);
+    follows(&read(shown)?, &read(held)?)?;
+    let (verified, _) = trust.check_credential(shown, employer, now).map_err(NotRenewed::Refused)?;
+    Ok(verified)
+}
+
+/// Whether one is the other's renewal. Its group, role, scopes and training are the employer's to say.
+fn follows(shown: &StaffCredential, held: &StaffCredential) -> Result<(), NotRenewed> {
+    if shown.ods != held.ods || shown.person != held.person {
+        Err(NotRenewed::OtherPerson)
+    } else if shown.key != held.key || shown.step_up != held.step_up {
+        Err(NotRenewed::OtherKey)
+    } else if shown.not_before <= held.not_before {
+        Err(NotRenewed::NotNewer)
+    } else {
+        Ok(())
+    }
 }
 
 fn take_in(trust: &mut Trust, document: &GovernanceDocument, now: Timestamp) -> Result<bool, DeskError> {
@@ -36,6 +89,10 @@ fn take_in(trust: &mut Trust, document: &GovernanceDocument, now: Timestamp) -> 
         GovernanceDocument::Beacon(bytes) => {
             let beacon = Signed::from_bytes(bytes.to_vec()).map_err(malformed)?;
             believed(trust.accept_beacon(&beacon, now).map(|news| news.is_newer))
+        }
+        GovernanceDocument::Endorsement(bytes) => {
+            let endorsement = Signed::from_bytes(bytes.to_vec()).map_err(malformed)?;
+            believed(trust.accept_endorsement(&endorsement, now))
         }
         GovernanceDocument::StaffRevocation { organisation_key, list } => {
             let list = Signed::from_bytes(list.to_vec()).map_err(malformed)?;
@@ -67,10 +124,13 @@ mod tests {
         Suspension, SuspensionTarget,
     };
     use careweave_protocol::id::NetworkId;
+    use careweave_protocol::identity::StaffGroup;
     use careweave_protocol::key::Signer;
     use careweave_protocol::signed::Scope;
+    use careweave_protocol::time::Date;
     use ring::rand::SystemRandom;
     use serde_bytes::ByteBuf;
+    use std::time::Duration;
 
     const NOW: Timestamp = Timestamp(1_793_628_600_000);
 
@@ -99,6 +159,8 @@ mod tests {
             members: Vec::new(),
             registrars: Vec::new(),
             beacons: Vec::new(),
+            enrolment: Vec::new(),
+            minimum_standard: careweave_protocol::identity::StandardStatus::Met,
             witnesses: Vec::new(),
             witness_quorum: 0,
             policy: None,
@@ -160,5 +222,44 @@ mod tests {
         assert!(advance(&mut trust, &[carried(&officer)], NOW).unwrap());
         assert!(trust.is_suspended(&"R9A".parse().unwrap(), None, NOW));
         assert!(matches!(advance(&mut trust, &[carried(&stranger)], NOW), Err(DeskError::Trust(_))));
+    }
+
+    #[test]
+    fn a_renewal_is_for_the_same_person_and_keys_and_begins_later() {
+        let [own, step_up, other] =
+            [(); 3].map(|()| SoftwareKey::generate(Algorithm::Ed25519, &SystemRandom::new()).unwrap());
+        let [own, step_up, other] = [own, step_up, other].map(|key| key.public_key().node_key().unwrap());
+        let held = StaffCredential {
+            ods: "R9A".parse().unwrap(),
+            person: "hos".parse().unwrap(),
+            name: "hos of R9A".to_owned(),
+            group: StaffGroup::Hos,
+            sds_role: "R0050".to_owned(),
+            registration: None,
+            training_expires: Date::new(2026, 1, 31).unwrap(),
+            scopes: Vec::new(),
+            key: own,
+            step_up: Some(step_up),
+            approvals: Vec::new(),
+            not_before: NOW,
+            not_after: NOW.after(Duration::from_secs(3600)),
+        };
+        let next = StaffCredential {
+            not_before: NOW.after(Duration::from_secs(1)),
+            training_expires: Date::new(2027, 1, 31).unwrap(),
+            ..held.clone()
+        };
+        assert_eq!(follows(&next, &held), Ok(()));
+        for (shown, wrong) in [
+            (held.clone(), NotRenewed::NotNewer),
+            (StaffCredential { not_before: Timestamp(0), ..next.clone() }, NotRenewed::NotNewer),
+            (StaffCredential { key: other, ..next.clone() }, NotRenewed::OtherKey),
+            (StaffCredential { step_up: Some(other), ..next.clone() }, NotRenewed::OtherKey),
+            (StaffCredential { step_up: None, ..next.clone() }, NotRenewed::OtherKey),
+            (StaffCredential { person: "psy".parse().unwrap(), ..next.clone() }, NotRenewed::OtherPerson),
+            (StaffCredential { ods: "R9C".parse().unwrap(), ..next.clone() }, NotRenewed::OtherPerson),
+        ] {
+            assert_eq!(follows(&shown, &held), Err(wrong), "{shown:?}");
+        }
     }
 }

@@ -27,16 +27,18 @@ impl From<PrivateFileError> for CliError {
 
 impl From<KeyStoreError> for CliError {
     fn from(error: KeyStoreError) -> Self {
-        let message = error.to_string();
-        match error {
-            KeyStoreError::File(error) => error.into(),
-            KeyStoreError::WrongPassphrase => {
-                Self::failed("wrong-passphrase", message).hint("try again; nothing was changed")
-            }
-            KeyStoreError::PassphraseTooShort(_) => Self::usage(message).hint("choose a longer one"),
-            KeyStoreError::KdfCost { .. } => Self::failed("key", message)
-                .hint("do not use this file: somebody may have altered it; take the copy you keep"),
+        let (message, hint) = (error.to_string(), error.hint());
+        let failed = match error {
+            KeyStoreError::File(error) => return error.into(),
+            KeyStoreError::PassphraseTooShort(_) => Self::usage(message),
+            KeyStoreError::WrongPassphrase => Self::failed("wrong-passphrase", message),
+            KeyStoreError::WrongPin { .. } => Self::failed("wrong-pin", message),
+            KeyStoreError::PinLocked { .. } => Self::failed("pin-locked", message),
             _ => Self::failed("key", message),
+        };
+        match hint {
+            Some(hint) => failed.hint(hint),
+            None => failed,
         }
     }
 }
@@ -62,8 +64,13 @@ impl From<QuorumError> for CliError {
             _ => "manifest",
         };
         let failed = Self::new(exit::REFUSED, code, error.to_string()).cause(error.cause());
-        match code {
-            "no-quorum" => failed.hint("more officers have to sign: `careweave gov sign --officer N`"),
+        match error {
+            QuorumError::PreviousOfficers { .. } | QuorumError::OwnOfficers { .. } => {
+                failed.hint("more officers have to sign: `careweave gov collect` says who; `gov sign` is how")
+            }
+            QuorumError::Skipped { .. } => failed.hint(
+                "catch up through the chain: `careweave gov publish --out FILE` writes every version from the first on",
+            ),
             _ => failed,
         }
     }

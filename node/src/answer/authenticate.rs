@@ -139,7 +139,7 @@ fn verify(
     let addressed = sent.asker == *asker.ods()
         && sent.asker_node == asker.node()
         && sent.audience == *own
-        && sent.audience_node == services.node_key();
+        && sent.audience_node == session.local.node;
     let short = sent.evidence.len() <= EVIDENCE_MAX && sent.evidence.iter().all(|e| e.basis.len() <= TEXT_MAX);
     if !addressed || !short {
         return Err(Cause::Malformed);
@@ -286,6 +286,7 @@ mod tests {
             scopes: Vec::new(),
             key: NodeKey([7; 32]),
             step_up: key.public_key().node_key(),
+            approvals: Vec::new(),
             not_before: NOW,
             not_after: NOW.after(Duration::from_secs(3600)),
         };

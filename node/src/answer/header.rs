@@ -201,10 +201,10 @@ fn build(
         padding: ByteBuf::new(),
     };
     let scope = Scope::to(&services.config.network, session.identity.ods());
-    let mut signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
+    let mut signed = Signed::sign(&header, scope, session.local.signer.as_ref())?.into_signed();
     if verdict.padded {
         header.padding = ByteBuf::from(vec![0; padding_after(signed.as_bytes().len())]);
-        signed = Signed::sign(&header, scope, services.node_signer())?.into_signed();
+        signed = Signed::sign(&header, scope, session.local.signer.as_ref())?.into_signed();
     }
     let mut frame = Vec::with_capacity(signed.as_bytes().len() + 1);
     frame.push(AnswerFrame::HEADER);

@@ -1,9 +1,10 @@
 //! Asking one holder: envelope out, header verified, every record verified before it is handed on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use careweave_protocol::cbor;
-use careweave_protocol::id::OdsCode;
+use careweave_protocol::id::{Digest, OdsCode};
 use careweave_protocol::limits::{CREDIT_WINDOW, FRAME_MAX, IDLE_TIMEOUT};
 use careweave_protocol::query::{Cause, CreditFrame, Envelope, SourceOutcome};
 use careweave_protocol::signed::Verified;
@@ -11,10 +12,12 @@ use thiserror::Error;
 use tokio::time::timeout;
 
 use super::receive::{Answer, Expected, NotBelieved, Receiver, Step};
-use crate::net::directory::Known;
+use crate::net::directory::{self, Known};
 use crate::net::gate::Session;
+use crate::net::peers::{EndpointKey, PeerEnd};
 use crate::net::{ConnectError, FrameError, FramedStream, OpenError, Protocol};
 use crate::services::{Refusal, Services};
+use crate::upkeep;
 
 /// How long one attempt to connect and pass `auth` may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -76,21 +79,39 @@ impl FetchError {
     }
 }
 
-/// Sends the envelope that `envelope` makes for this holder, and takes the answer.
+/// Sends the envelope that `envelope` makes for this holder, and takes the answer, with what its receipt is kept with. Counts in `received`
+/// the bytes of records that have come, also when they are then dropped.
 ///
 /// # Errors
 /// See [`FetchError`]. Records that came before an error are dropped with it: nothing unverified, and no half answer, is shown.
 pub async fn fetch(
-    services: &Services,
+    services: &Arc<Services>,
     holder: &OdsCode,
     known: Option<Known>,
-    envelope: impl Fn(&Known) -> Result<Verified<Envelope>, FetchError>,
-) -> Result<Answer, FetchError> {
+    envelope: impl Fn(&EndpointKey, &Known) -> Result<Verified<Envelope>, FetchError>,
+    received: &mut u64,
+) -> Result<(Answer, Arc<(Digest, Vec<u8>)>), FetchError> {
     let known = known.ok_or(FetchError::NoAddress)?;
-    connect(services, &known).await?;
-    let mut stream =
-        FramedStream::new(services.peers.handle.open(known.peer, Protocol::Query, CONNECT_DEADLINE).await?);
-    let envelope = envelope(&known)?;
+    // One endpoint from here to the end: the envelope is signed with the key that the connection proves.
+    let end = services.peers.current();
+    let known = match connect(services, &end, &known).await {
+        Ok(()) => known,
+        // It has changed its key since we heard of it: hear of it again, from itself, and go on.
+        Err(FetchError::Unreachable(ConnectError::WrongPeer { .. })) => {
+            let found = upkeep::connect(&end, known.peer, known.addresses.clone()).await;
+            let found = found.ok_or(FetchError::NoAddress)?;
+            directory::pull(services, &end, found).await.map_err(|_| FetchError::NoAddress)?;
+            let again = services.directory.get(holder, services.clock.now()).ok_or(FetchError::NoAddress)?;
+            connect(services, &end, &again).await?;
+            again
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(Session::Node(session)) = end.gate.sessions.get(&known.peer) else {
+        return Err(FetchError::Open(OpenError::NotConnected));
+    };
+    let mut stream = FramedStream::new(end.gate.handle.open(known.peer, Protocol::Query, CONNECT_DEADLINE).await?);
+    let envelope = envelope(end.key(), &known)?;
     stream.write_frame(envelope.signed().as_bytes()).await?;
 
     let mut receiver = Receiver::new(Expected {
@@ -106,8 +127,11 @@ pub async fn fetch(
         let frame = frame.ok_or(NotBelieved::EndedEarly)?;
         match receiver.take(&frame)? {
             Step::Busy(ms) => return Err(FetchError::Busy(ms)),
-            Step::Whole(answer) => return Ok(*answer),
-            Step::Further { consumed } => unpaid = unpaid.saturating_add(consumed),
+            Step::Whole(answer) => return Ok((*answer, Arc::clone(&session.evidence))),
+            Step::Further { consumed } => {
+                *received = received.saturating_add(u64::from(consumed));
+                unpaid = unpaid.saturating_add(consumed);
+            }
         }
         if unpaid >= CREDIT_STEP {
             let credit = cbor::to_vec(&CreditFrame { bytes: unpaid }).map_err(|_| FetchError::Signing)?;
@@ -118,8 +142,8 @@ pub async fn fetch(
 }
 
 /// Makes sure that there is an admitted connection.
-async fn connect(services: &Services, known: &Known) -> Result<(), FetchError> {
-    let handle = &services.peers.handle;
+async fn connect(services: &Services, end: &PeerEnd, known: &Known) -> Result<(), FetchError> {
+    let handle = &end.gate.handle;
     if handle.is_admitted(known.peer) {
         return Ok(());
     }
@@ -137,6 +161,7 @@ async fn connect(services: &Services, known: &Known) -> Result<(), FetchError> {
 /// Whether the peer is connected and admitted, for `node peers`.
 #[must_use]
 pub fn is_connected(services: &Services, known: &Known) -> bool {
-    matches!(services.peers.sessions.get(&known.peer), Some(Session::Node(_)))
-        && services.peers.handle.is_admitted(known.peer)
+    services.peers.all().iter().any(|end| {
+        matches!(end.gate.sessions.get(&known.peer), Some(Session::Node(_))) && end.gate.handle.is_admitted(known.peer)
+    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use careweave_protocol::audit::{AuditEntry, EntryKind};
 use careweave_protocol::desk::{DeskReply, SourceResource, View};
-use careweave_protocol::id::{NhsNumber, OdsCode};
+use careweave_protocol::id::{Digest, NhsNumber, OdsCode};
 use careweave_protocol::query::{Acknowledgement, AnswerHeader, SourceLine, SourceOutcome};
 use careweave_protocol::record::Category;
 use careweave_protocol::signed::Verified;
@@ -37,11 +37,14 @@ pub(super) struct Known {
     pub(super) last_look: Option<Timestamp>,
 }
 
+/// What ties a holder's node key to the holder, and its digest.
+type Evidence = Arc<(Digest, Vec<u8>)>;
+
 /// What has come in so far.
 pub(super) struct Gathered {
     pub(super) lines: Vec<SourceLine>,
     sources: Vec<SourceRecords>,
-    receipts: Vec<(OdsCode, Verified<AnswerHeader>, u32)>,
+    receipts: Vec<(OdsCode, Verified<AnswerHeader>, Evidence, u32)>,
     identity: OwnIdentity,
     restricted: bool,
     /// Whether the whereabouts of the patient are restricted here or at any source so far.
@@ -123,7 +126,7 @@ impl Gathered {
     }
 
     pub(super) fn take(&mut self, part: Part) {
-        let records = part.answer.iter().flat_map(|answer| &answer.records);
+        let records = part.answer.iter().flat_map(|(answer, _)| &answer.records);
         self.withheld |= records.into_iter().any(|record| record.form == record.form.stripped());
         let line = part.line();
         if let Some(slot) = self.lines.iter_mut().find(|l| l.ods == part.ods) {
@@ -133,7 +136,7 @@ impl Gathered {
             source.outcome = Some(part.outcome.clone());
             source.ms = part.ms;
             source.data_to = line.data_to;
-            if let Some(answer) = part.answer {
+            if let Some((answer, evidence)) = part.answer {
                 let records = u32::try_from(answer.records.len()).unwrap_or(u32::MAX);
                 let said = answer.header.get();
                 source.open.clone_from(&said.open);
@@ -145,7 +148,7 @@ impl Gathered {
                     .into_iter()
                     .map(|r| SourceRecord { category: r.category, form: r.form, taken_in: r.taken_in, body: r.body })
                     .collect();
-                self.receipts.push((part.ods, answer.header, records));
+                self.receipts.push((part.ods, answer.header, evidence, records));
             }
         }
     }
@@ -244,7 +247,7 @@ impl Gathered {
         let (services, question) = (Arc::clone(services), Arc::clone(question));
         let withheld = self.withheld.then(|| WHEREABOUTS_RESTRICTED.to_owned());
         tokio::spawn(async move {
-            let appends = self.receipts.into_iter().map(|(ods, header, records)| {
+            let appends = self.receipts.into_iter().map(|(ods, header, evidence, records)| {
                 let said = header.get();
                 let outcome = crate::answer::outcome_name(&said.outcome);
                 let mut entry = AuditEntry::new(EntryKind::Receipt, now, services.config.ods.clone(), outcome);
@@ -262,7 +265,7 @@ impl Gathered {
                     records,
                     received_at: now,
                 };
-                let kept = delivery::keep(&services, &ods, &item, &header);
+                let kept = delivery::keep(&services, &ods, &item, (&header, &evidence));
                 let audit = services.audit.clone();
                 async move {
                     match kept {

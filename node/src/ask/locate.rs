@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use careweave_certs::manifest::MemberKind;
+use careweave_certs::manifest::{MemberKind, RolloutStage};
 use careweave_protocol::id::OdsCode;
 use careweave_protocol::limits::FAN_OUT_MAX;
 use careweave_protocol::query::completeness::NotAsked;
@@ -65,6 +65,8 @@ pub fn plan(services: &Services, question: &Own, now: Timestamp) -> Plan {
             Some(NotAsked::HoldsNoRecords)
         } else if trust.is_suspended(&member.ods, None, now) {
             Some(NotAsked::Suspended)
+        } else if member.stage == RolloutStage::Planned {
+            Some(NotAsked::NotLive)
         } else if sees_nothing {
             Some(NotAsked::RoleSeesNothing)
         } else if plan.asked.len() >= FAN_OUT_MAX {

@@ -346,7 +346,7 @@ async fn a_key_that_cannot_sign_refuses_and_may_come_back_or_be_replaced() {
     assert!(matches!(log.append(Append::new(entry(0))).await, Err(AppendError::Unavailable)));
     signer.1.store(true, Ordering::SeqCst);
     log.append(Append::new(entry(1))).await.unwrap();
-    log.sign_with(key(2)).await.unwrap();
+    log.sign_with(vec![key(2)]).await.unwrap();
     let receipt = log.append(Append::new(entry(2))).await.unwrap();
     assert!(checkpoint::verify(receipt.checkpoint(), log.origin(), &[node_key(2)]).is_ok());
     assert_eq!(log.size(), 2);

@@ -22,7 +22,7 @@ pub(super) enum Command {
     /// Append an entry.
     Append(Box<Request>),
     /// Sign with another key from here on.
-    SignWith(Arc<dyn Signer>),
+    SignWith(Vec<Arc<dyn Signer>>),
     /// Finish what waits, then end.
     Stop,
 }
@@ -37,7 +37,7 @@ pub(super) struct Writer {
     db: Database,
     write: Write,
     origin: Origin,
-    signer: Arc<dyn Signer>,
+    signers: Vec<Arc<dyn Signer>>,
     edge: Frontier,
     commands: mpsc::Receiver<Command>,
     /// The nonce at which the next sweep goes on.
@@ -70,12 +70,12 @@ impl Writer {
         db: Database,
         write: Write,
         origin: Origin,
-        signer: Arc<dyn Signer>,
+        signers: Vec<Arc<dyn Signer>>,
         edge: Frontier,
         commands: mpsc::Receiver<Command>,
         publish: watch::Sender<Published>,
     ) -> Self {
-        Self { db, write, origin, signer, edge, commands, sweep_from: Vec::new(), publish }
+        Self { db, write, origin, signers, edge, commands, sweep_from: Vec::new(), publish }
     }
 
     /// Serves until the log is closed, or a write fails; then every append, waiting or later, is answered that the log is
@@ -107,7 +107,7 @@ impl Writer {
     fn take(&mut self, command: Command, batch: &mut Vec<Request>) {
         match command {
             Command::Append(request) => batch.push(*request),
-            Command::SignWith(signer) => self.signer = signer,
+            Command::SignWith(signers) => self.signers = signers,
             Command::Stop => self.commands.close(),
         }
     }
@@ -140,7 +140,8 @@ impl Writer {
             return true;
         }
         let head = edge.head();
-        let note: Arc<str> = match checkpoint::sign(&self.origin, &head, &*self.signer) {
+        let signers: Vec<&dyn Signer> = self.signers.iter().map(|signer| &**signer).collect();
+        let note: Arc<str> = match checkpoint::sign_all(&self.origin, &head, &signers) {
             Ok(note) => note.into(),
             Err(error) => {
                 // Nothing was written: a token that comes back may sign the next batch.

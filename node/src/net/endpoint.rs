@@ -214,6 +214,12 @@ impl Handle {
         links.chunk_by(|one, next| one.peer == next.peer).filter_map(PeerStatus::of).collect()
     }
 
+    /// Takes no new connections; those that are open go on, and dialling stays possible. For an endpoint whose place another takes.
+    pub async fn stop_listening(&self) {
+        // Fails only when the loop has ended, and then nothing listens.
+        drop(self.commands.send(Command::StopListening).await);
+    }
+
     /// Cuts everything, stops listening, and returns when the event loop has ended its work.
     pub async fn shutdown(&self) {
         let (reply, done) = oneshot::channel();

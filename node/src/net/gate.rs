@@ -8,9 +8,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use careweave_certs::trust::PeerIdentity;
 use careweave_protocol::cbor;
-use careweave_protocol::id::NodeKey;
-use careweave_protocol::identity::{EndpointRole, Hello, HelloReply, StaffCredential, StaffHello};
-use careweave_protocol::limits::{CLOCK_SKEW, REQUEST_MAX};
+use careweave_protocol::desk::{GovernanceDocument, PeerEvidence};
+use careweave_protocol::frame::{self, Assembly};
+use careweave_protocol::id::{Digest, NodeKey};
+use careweave_protocol::identity::{
+    EndpointRole, EnrolHello, EnrolReply, Hello, HelloReply, StaffCredential, StaffHello,
+};
+use careweave_protocol::limits::{CLOCK_SKEW, FRAME_MAX, MANIFEST_MAX, REPLY_MAX, REQUEST_MAX};
 use careweave_protocol::query::Cause;
 use careweave_protocol::signed::Verified;
 use careweave_protocol::time::Timestamp;
@@ -19,7 +23,9 @@ use libp2p::PeerId;
 use thiserror::Error;
 
 use super::directory::node_key;
+use super::peers::EndpointKey;
 use super::{ConnectionId, ExchangeStream, FrameError, FramedStream, Handle, Role};
+use crate::enrolment;
 use crate::services::{Refusal, Services};
 
 /// Whoever passed the gate on an open connection.
@@ -36,6 +42,26 @@ pub enum Session {
 pub struct NodeSession {
     /// Its organisation, keys and clock, as it showed them.
     pub identity: PeerIdentity,
+    /// The key of our endpoint that it is connected with: what we say to it is signed with that.
+    pub local: Arc<EndpointKey>,
+    /// What an answer of this peer is kept with: CBOR of [`PeerEvidence`], and its digest.
+    pub evidence: Arc<(Digest, Vec<u8>)>,
+}
+
+impl NodeSession {
+    /// The session of a peer that passed.
+    ///
+    /// # Errors
+    /// When the evidence cannot be encoded, which no identity causes.
+    pub fn new(identity: PeerIdentity, local: Arc<EndpointKey>) -> Result<Self, Cause> {
+        let evidence = PeerEvidence {
+            chain: identity.chain().to_vec(),
+            endorsement: identity.shown_endorsement().cloned(),
+            binding: identity.binding().signed().clone(),
+        };
+        let bytes = cbor::to_vec(&evidence).map_err(|_| Cause::Malformed)?;
+        Ok(Self { identity, local, evidence: Arc::new((Digest::of(&[&bytes]), bytes)) })
+    }
 }
 
 /// One of the organisation's own people.
@@ -66,6 +92,9 @@ pub enum GateError {
     /// The other end did not follow the protocol.
     #[error("the peer does not follow the auth protocol")]
     Protocol,
+    /// It asked for a certificate, had its answer, and is not admitted.
+    #[error("a request for a certificate was answered")]
+    Enrolled,
     /// The connection was gone before it could be admitted.
     #[error("the connection ended during auth")]
     Gone,
@@ -89,7 +118,8 @@ impl Sessions {
         self.open.write().unwrap_or_else(PoisonError::into_inner).remove(peer);
     }
 
-    fn insert(&self, peer: PeerId, session: Session) {
+    /// Puts a session in another's place, while its connection stays.
+    pub fn insert(&self, peer: PeerId, session: Session) {
         self.open.write().unwrap_or_else(PoisonError::into_inner).insert(peer, session);
     }
 }
@@ -102,6 +132,8 @@ pub struct Gate {
     pub role: EndpointRole,
     /// Its sessions.
     pub sessions: Sessions,
+    /// Its key.
+    pub key: Arc<EndpointKey>,
 }
 
 impl Gate {
@@ -111,7 +143,7 @@ impl Gate {
     /// The cause, for the log and for `node peers`.
     pub async fn authenticate(
         &self,
-        services: &Services,
+        services: &Arc<Services>,
         peer: PeerId,
         connection: ConnectionId,
         role: Role,
@@ -134,26 +166,34 @@ impl Gate {
 
     async fn exchange(
         &self,
-        services: &Services,
+        services: &Arc<Services>,
         peer: PeerId,
         connection: ConnectionId,
         role: Role,
         mut stream: FramedStream<ExchangeStream>,
     ) -> Result<Session, GateError> {
-        let mut own = services.hello(self.role);
+        let mut own = services.hello(self.key.node).ok_or(GateError::Gone)?;
         match role {
             Role::Dialer => {
                 stream.write_frame(&encode(&Hello::Node(Box::new(own)))?).await?;
-                let session = self.judge(services, peer, &read(&mut stream).await?);
+                let hello: Hello = read(&mut stream).await?;
+                let session = self.judge(services, peer, &hello);
                 stream.write_frame(&encode(&verdict(&session))?).await?;
-                let session = session.map_err(GateError::Refused)?;
-                match read(&mut stream).await? {
-                    HelloReply::Welcome => self.open(services, peer, connection, session),
-                    HelloReply::Refused(cause) => Err(GateError::RefusedByPeer(cause)),
-                }
+                let theirs: Result<HelloReply, GateError> = read(&mut stream).await;
+                let refused = match (session, theirs) {
+                    (Ok(session), Ok(HelloReply::Welcome)) => return self.open(services, peer, connection, session),
+                    (Ok(_), Ok(HelloReply::Refused(cause))) => GateError::RefusedByPeer(cause),
+                    (Ok(_), Err(error)) => error,
+                    (Err(cause), _) => GateError::Refused(cause),
+                };
+                self.catch_up(services, &hello, &mut stream).await;
+                Err(refused)
             }
             Role::Listener => {
                 let hello = read(&mut stream).await?;
+                if let (EndpointRole::Peer, Hello::Enrol(newcomer)) = (self.role, &hello) {
+                    return self.enrol(services, newcomer, stream).await;
+                }
                 let session = self.judge(services, peer, &hello);
                 // Who has left us is for those we know.
                 if session.is_err() {
@@ -174,12 +214,76 @@ impl Gate {
                 stream.write_frame(&encode(&reply)?).await?;
                 // Let the verdict arrive before the connection is cut.
                 if opened.is_err() {
+                    for manifest in self.lacking(services, peer, &hello) {
+                        for frame in frame::split(&encode(&manifest)?) {
+                            stream.write_frame(&frame).await?;
+                        }
+                    }
                     stream.close().await?;
                     drop(stream.read_frame(REQUEST_MAX).await);
                 }
                 opened
             }
         }
+    }
+
+    /// The manifests that a member lacks who was away: without them it would refuse everybody whose certificate stands under an authority
+    /// of since, and so never hear of it. None for anybody else.
+    fn lacking(&self, services: &Services, peer: PeerId, hello: &Hello) -> Vec<GovernanceDocument> {
+        let (EndpointRole::Peer, Hello::Node(hello), Some(node)) = (self.role, hello, node_key(&peer)) else {
+            return Vec::new();
+        };
+        let behind = services.trust().is_member_behind(hello, node, services.clock.now());
+        let documents = if behind { services.documents_after(hello.manifest_version) } else { Vec::new() };
+        documents.into_iter().filter(|document| matches!(document, GovernanceDocument::Manifest(_))).collect()
+    }
+
+    /// Takes in the manifests that a node hands us which is further than we are, whether or not we believe that it is who it says: each
+    /// manifest proves itself. What does not, ends it.
+    async fn catch_up(&self, services: &Arc<Services>, hello: &Hello, stream: &mut FramedStream<ExchangeStream>) {
+        let further = matches!(hello, Hello::Node(hello) if hello.manifest_version > services.trust().version());
+        let mut assembly = Assembly::default();
+        let mut length = 0usize;
+        while further {
+            let Ok(Some(frame)) = stream.read_frame(FRAME_MAX).await else { return };
+            length = length.saturating_add(frame.len());
+            match assembly.push(&frame) {
+                Ok(None) if length <= MANIFEST_MAX => {}
+                Ok(Some(manifest)) => {
+                    length = 0;
+                    let document = cbor::from_slice(&manifest, REPLY_MAX);
+                    let Ok(document @ GovernanceDocument::Manifest(_)) = document else { return };
+                    match services.take_in(&document).await {
+                        Ok(_) => tracing::info!(version = services.trust().version(), "caught up with the network"),
+                        Err(error) => {
+                            tracing::warn!(%error, "a manifest of a node that is further was not taken in");
+                            return;
+                        }
+                    }
+                }
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// Answers somebody who asks for a first certificate; the connection ends with that, whatever the answer.
+    async fn enrol(
+        &self,
+        services: &Arc<Services>,
+        newcomer: &EnrolHello,
+        mut stream: FramedStream<ExchangeStream>,
+    ) -> Result<Session, GateError> {
+        let reply = match services.enrolment {
+            Some(_) => enrolment::newcomer(services, newcomer).await,
+            None => EnrolReply::Refused(Cause::NoEnrolmentService),
+        };
+        for frame in frame::split(&encode(&reply)?) {
+            stream.write_frame(&frame).await?;
+        }
+        stream.close().await?;
+        // Let it arrive before the connection is cut.
+        drop(stream.read_frame(REQUEST_MAX).await);
+        Err(GateError::Enrolled)
     }
 
     fn open(
@@ -209,7 +313,7 @@ impl Gate {
             (EndpointRole::Desk, Hello::Staff(hello)) => judge_staff(services, key, hello, now),
             (EndpointRole::Peer, Hello::Node(hello)) => {
                 let identity = services.trust().check_node(hello, key, EndpointRole::Peer, now)?;
-                Ok(Session::Node(Arc::new(NodeSession { identity })))
+                Ok(Session::Node(Arc::new(NodeSession::new(identity, Arc::clone(&self.key))?)))
             }
             _ => Err(Cause::Malformed),
         }

@@ -122,6 +122,7 @@ fn person(code: &str, id: &str) -> StaffCredential {
         scopes: Vec::new(),
         key: careweave_protocol::id::NodeKey(*Digest::of(&[code.as_bytes(), id.as_bytes()]).as_bytes()),
         step_up: None,
+        approvals: Vec::new(),
         not_before: NOW,
         not_after: NOW.after(Duration::from_secs(3600)),
     }

@@ -190,6 +190,7 @@ fn not_asked(why: NotAsked) -> &'static str {
     match why {
         NotAsked::HoldsNoRecords => "holds no records",
         NotAsked::Suspended => "suspended from the network",
+        NotAsked::NotLive => "not in use yet",
         NotAsked::FanOutLimit => "more members than one view asks",
         NotAsked::RoleSeesNothing => "your role and purpose see nothing there",
         NotAsked::Restricted => "whereabouts of this patient are restricted",

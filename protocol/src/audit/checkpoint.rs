@@ -69,14 +69,28 @@ impl fmt::Debug for Origin {
 /// # Errors
 /// [`CheckpointError::CannotSign`] when the key cannot be used or is not Ed25519.
 pub fn sign(origin: &Origin, head: &TreeHead, signer: &dyn Signer) -> Result<String, CheckpointError> {
-    let key = signer.public_key().node_key().ok_or(CheckpointError::CannotSign)?;
+    sign_all(origin, head, &[signer])
+}
+
+/// As [`sign`], with a line by each of these keys: while a node key is being changed, whoever knows only one of the two believes the note.
+///
+/// # Errors
+/// [`CheckpointError::CannotSign`] when one cannot be used, is not Ed25519, or none is given.
+pub fn sign_all(origin: &Origin, head: &TreeHead, signers: &[&dyn Signer]) -> Result<String, CheckpointError> {
+    if signers.is_empty() {
+        return Err(CheckpointError::CannotSign);
+    }
     let checkpoint = tlog_tiles::Checkpoint::new(origin.as_str(), head.size, Hash(head.root.0), "")
         .map_err(|_| CheckpointError::Malformed)?;
     let text = checkpoint.to_bytes();
-    let signature = signer.sign(&text).map_err(|_| CheckpointError::CannotSign)?;
-    let signature = Signature::new(origin.as_str().to_owned(), key_id(origin, &key), signature)
-        .map_err(|_| CheckpointError::Malformed)?;
-    let note = Note::new(&text, &[signature]).map_err(|_| CheckpointError::Malformed)?;
+    let line = |signer: &&dyn Signer| {
+        let key = signer.public_key().node_key().ok_or(CheckpointError::CannotSign)?;
+        let signature = signer.sign(&text).map_err(|_| CheckpointError::CannotSign)?;
+        Signature::new(origin.as_str().to_owned(), key_id(origin, &key), signature)
+            .map_err(|_| CheckpointError::Malformed)
+    };
+    let lines = signers.iter().map(line).collect::<Result<Vec<_>, _>>()?;
+    let note = Note::new(&text, &lines).map_err(|_| CheckpointError::Malformed)?;
     String::from_utf8(note.to_bytes()).map_err(|_| CheckpointError::Malformed)
 }
 

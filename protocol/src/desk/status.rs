@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{NetworkId, OdsCode};
+use crate::id::{NetworkId, NodeKey, OdsCode};
 use crate::time::Timestamp;
 
 /// State of a node.
@@ -34,6 +34,10 @@ pub struct NodeStatus {
     pub certificate_expires: Timestamp,
     /// End of the peer endpoint's binding.
     pub binding_expires: Timestamp,
+    /// Keys and certificates, and where their rotation stands.
+    pub rotations: Vec<super::RotationLine>,
+    /// Every node key that has signed the log's checkpoints before the present one, newest first.
+    pub log_keys: Vec<NodeKey>,
     /// PeerId of the peer endpoint.
     pub peer_id: String,
     /// Where the peer endpoint listens.

@@ -25,10 +25,21 @@ pub struct NodeBinding {
     pub node: NodeKey,
     /// Which endpoint.
     pub role: EndpointRole,
+    /// The endpoint that this one replaces, and from when that one is refused.
+    pub retires: Option<RetiredEndpoint>,
     /// First instant of validity.
     pub not_before: Timestamp,
     /// First instant at which it no longer holds; at most [`crate::limits::BINDING_LIFE`] after `not_before` plus the back-dating hour.
     pub not_after: Timestamp,
+}
+
+/// A key that its organisation has replaced. Its bindings may run for days yet; nobody need believe them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredEndpoint {
+    /// The key.
+    pub node: NodeKey,
+    /// First instant at which it is refused.
+    pub from: Timestamp,
 }
 
 impl Document for NodeBinding {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{NodeKey, OdsCode, PersonId};
-use crate::signed::Document;
+use crate::signed::{Document, Signed};
 use crate::time::{Date, Timestamp};
 
 /// Staff group: the column of the access table a person reads by.
@@ -87,10 +87,52 @@ pub struct StaffCredential {
     /// The person's second key, under a passphrase of its own: signs break-glass grants and nothing else. `None` for people whose
     /// group may not break glass.
     pub step_up: Option<NodeKey>,
+    /// Two other people of the organisation who agreed, where a scope asks for that ([`Scope::needs_two_people`]).
+    pub approvals: Vec<Approval>,
     /// First instant of validity.
     pub not_before: Timestamp,
     /// First instant at which it no longer holds.
     pub not_after: Timestamp,
+}
+
+/// COSE_Sign1 by a person's own key: a credential with these claims should be issued. The credential may then be renewed with the same
+/// claims for as long as the approvals run ([`crate::limits::APPROVAL_LIFE`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaffApproval {
+    /// The employer.
+    pub ods: OdsCode,
+    /// Who approves.
+    pub approver: PersonId,
+    /// Who is to get the credential.
+    pub person: PersonId,
+    /// Their key.
+    pub key: NodeKey,
+    /// The scopes that need two people, ascending.
+    pub scopes: Vec<Scope>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An approval with the credential of whoever gave it, which itself has no scope that needs two people: so approvals never nest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who approves.
+    pub credential: Signed<StaffCredential>,
+    /// What they approve.
+    pub approval: Signed<StaffApproval>,
+}
+
+impl Document for StaffApproval {
+    const CONTEXT: &'static str = "careweave staff approval 1";
+}
+
+impl Scope {
+    /// Whether a credential with it needs the word of two other people: whoever reads the log or carries governance documents watches
+    /// everybody else.
+    #[must_use]
+    pub fn needs_two_people(self) -> bool {
+        matches!(self, Self::Audit | Self::Govern)
+    }
 }
 
 impl Document for StaffCredential {

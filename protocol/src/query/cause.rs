@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::identity::StandardStatus;
 use crate::query::Purpose;
 use crate::time::{Date, Timestamp};
 
@@ -20,6 +21,8 @@ pub enum Cause {
     KeyNotPinned,
     /// The certificate chain does not verify.
     CertInvalid,
+    /// The certificate stands under an authority that the manifest has tainted.
+    AuthorityTainted,
     /// The certificate, or one above it, is past its end.
     CertExpired,
     /// The certificate is not valid yet.
@@ -49,6 +52,18 @@ pub enum Cause {
     AttestationMissing(String),
     /// A required attestation ended on that day.
     AttestationExpired(String, Date),
+    /// A required standard is held, but not well enough: standard, status, status that is asked for.
+    AttestationBelow(String, StandardStatus, StandardStatus),
+    /// The organisation's activation has not come far enough: its rollout stage.
+    NotLive(String),
+    /// The endpoint's key was replaced by its organisation.
+    KeyRetired,
+    /// The one-time code is not one, was used, or is over.
+    InvitationInvalid,
+    /// Another node must be asked: this one runs no enrolment service.
+    NoEnrolmentService,
+    /// Two other people must have agreed to this credential, and have not.
+    ApprovalMissing,
     /// The person's training ended on that day.
     TrainingLapsed(Date),
     /// The person's credential does not verify.
@@ -91,6 +106,9 @@ impl Cause {
                 | Self::NotAMember
                 | Self::AttestationMissing(_)
                 | Self::AttestationExpired(..)
+                | Self::AttestationBelow(..)
+                | Self::NotLive(_)
+                | Self::ApprovalMissing
                 | Self::TrainingLapsed(_)
                 | Self::CredentialRevoked
                 | Self::CredentialExpired
@@ -105,6 +123,7 @@ impl fmt::Display for Cause {
             Self::Suspended => f.write_str("SUSPENDED"),
             Self::KeyNotPinned => f.write_str("KEY_NOT_PINNED"),
             Self::CertInvalid => f.write_str("CERT_INVALID"),
+            Self::AuthorityTainted => f.write_str("AUTHORITY_TAINTED"),
             Self::CertExpired => f.write_str("CERT_EXPIRED"),
             Self::CertNotYetValid => f.write_str("CERT_NOT_YET_VALID"),
             Self::BindingInvalid => f.write_str("BINDING_INVALID"),
@@ -122,6 +141,14 @@ impl fmt::Display for Cause {
             Self::AttestationExpired(standard, day) => {
                 write!(f, "ATTESTATION_EXPIRED {standard} {day}")
             }
+            Self::AttestationBelow(standard, held, asked) => {
+                write!(f, "ATTESTATION_BELOW {standard} {held}<{asked}")
+            }
+            Self::NotLive(stage) => write!(f, "NOT_LIVE {stage}"),
+            Self::KeyRetired => f.write_str("KEY_RETIRED"),
+            Self::InvitationInvalid => f.write_str("INVITATION_INVALID"),
+            Self::NoEnrolmentService => f.write_str("NO_ENROLMENT_SERVICE"),
+            Self::ApprovalMissing => f.write_str("APPROVAL_MISSING"),
             Self::TrainingLapsed(day) => write!(f, "TRAINING_LAPSED {day}"),
             Self::CredentialInvalid => f.write_str("CREDENTIAL_INVALID"),
             Self::CredentialExpired => f.write_str("CREDENTIAL_EXPIRED"),

@@ -41,6 +41,8 @@ pub enum NotAsked {
     HoldsNoRecords,
     /// Suspended from the network.
     Suspended,
+    /// It is admitted and not yet in use: its rollout stage is planned.
+    NotLive,
     /// More members than one view asks.
     FanOutLimit,
     /// The person's role and purpose see nothing there.

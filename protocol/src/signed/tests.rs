@@ -101,3 +101,34 @@ fn each_officer_counts_once_and_strangers_do_not_count() {
     assert_eq!(both.statement_digest().unwrap(), draft.statement_digest().unwrap());
     assert!(both.signers(&"other".parse().unwrap(), &keys).unwrap().is_empty());
 }
+
+#[test]
+fn copies_of_one_statement_are_merged_and_of_another_are_not() {
+    let network = network();
+    let (a, b) = (ec(), ec());
+    let keys = [a.public_key(), b.public_key()];
+    let draft = MultiSigned::draft(&Apple { weight: 1 }).unwrap();
+    let (by_a, by_b) = (draft.add_signature(&network, &a).unwrap(), draft.add_signature(&network, &b).unwrap());
+    let both = by_a.merge(&by_b).unwrap();
+    assert_eq!(both.signers(&network, &keys).unwrap().len(), 2);
+    assert_eq!(both.merge(&by_a).unwrap(), both);
+    assert_eq!(both.merge(&draft).unwrap(), both);
+    assert_eq!(draft.merge(&both).unwrap(), both);
+    let other = MultiSigned::draft(&Apple { weight: 2 }).unwrap().add_signature(&network, &b).unwrap();
+    assert!(matches!(by_a.merge(&other), Err(SignedError::OtherStatement)));
+    let noise = MultiSigned::<Apple>::from_bytes(b"noise".to_vec()).unwrap();
+    assert!(matches!(by_a.merge(&noise), Err(SignedError::Form)));
+    assert!(matches!(noise.merge(&by_a), Err(SignedError::Form)));
+}
+
+#[test]
+fn merging_stops_at_as_many_signatures_as_there_can_be_officers() {
+    let network = network();
+    let draft = MultiSigned::draft(&Apple { weight: 1 }).unwrap();
+    let by = |signers: &[Ec]| signers.iter().fold(draft.clone(), |s, key| s.add_signature(&network, key).unwrap());
+    let (most, one): (Vec<Ec>, Vec<Ec>) = ((0..OFFICERS_MAX).map(|_| ec()).collect(), vec![ec()]);
+    let full = by(&most);
+    assert!(matches!(full.merge(&by(&one)), Err(SignedError::TooManySignatures)));
+    assert_eq!(full.merge(&by(&most[..1])).map(|_| ()).unwrap_err().to_string(), "more than 32 signatures");
+    assert_eq!(full.merge(&full).unwrap(), full);
+}

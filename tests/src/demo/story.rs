@@ -15,6 +15,7 @@ pub(super) fn tell(network: &Network, teller: &mut Teller<'_>) -> Result<(), Dem
     scene.two_levels_of_access()?;
     scene.break_glass()?;
     scene.restricted_address()?;
+    scene.rotation()?;
     scene.proof(&query)
 }
 
@@ -33,6 +34,8 @@ pub(super) fn commands_to_try(teller: &mut Teller<'_>) -> Result<(), DemoError> 
         ("Y91001-gp", "directory --neighbourhood walworth"),
         ("R9A-it", "node status"),
         ("R9A-it", "node peers"),
+        ("R9A-it", "node doctor"),
+        ("R9A-it", "cert rotate --key node --rehearse"),
         ("R9A-ig", "audit list --last 10"),
         ("VL901-ig", "audit verify"),
         ("R9C-ig", "review list"),
@@ -94,6 +97,18 @@ impl Scene<'_, '_> {
         self.teller.say("The home's registered nurse and a carer ask about the same resident.")?;
         self.run("VL901-chn", &ADA, &["--category", "results"], 0, ROLE_LINES)?;
         self.run("VL901-chc", &ADA, &["--category", "results"], 0, ROLE_LINES)?;
+        Ok(())
+    }
+
+    fn rotation(&mut self) -> Result<(), DemoError> {
+        self.teller.chapter("A key is changed, and nobody notices")?;
+        self.teller.say(
+            "The hospital's IT changes the key that proves its node. Every member is asked first whether it would follow; old and new \
+             are accepted side by side until everybody has.",
+        )?;
+        self.run("R9A-it", &["cert", "rotate", "--key", "node"], &[], 0, ROTATION_LINES)?;
+        let output = self.run("Y91001-gp", &ADA, &[], 0, ROLE_LINES)?;
+        require(&output, output.stdout.contains("R9A"), "the hospital under its new key")?;
         Ok(())
     }
 
@@ -208,6 +223,7 @@ const VIEW_LINES: usize = 45;
 /// Of a view that is short or not the point.
 const REFUSAL_LINES: usize = 30;
 /// Of a view that shows what a role cannot see.
+const ROTATION_LINES: usize = 30;
 const ROLE_LINES: usize = 40;
 /// Of a list of log entries.
 const LOG_LINES: usize = 25;

@@ -1,5 +1,6 @@
 //! Every command that sets a network up, once each, as its user types it. A flag that changes is changed here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Layout, NetworkError, Organisation, Output, Programs, Staff};
@@ -10,6 +11,8 @@ pub struct Commands {
     programs: Programs,
     layout: Layout,
     network: String,
+    /// Organisations whose key is made in a token, and where.
+    tokens: BTreeMap<String, String>,
 }
 
 /// Where a node is reached, as its own `node init` says.
@@ -25,7 +28,13 @@ impl Commands {
     /// Commands on the directories of this layout, in a network of this name.
     #[must_use]
     pub fn new(programs: Programs, layout: Layout, network: &str) -> Self {
-        Self { programs, layout, network: network.to_owned() }
+        Self { programs, layout, network: network.to_owned(), tokens: BTreeMap::new() }
+    }
+
+    /// The same, where these organisations have their key in a token.
+    #[must_use]
+    pub fn with_tokens(self, tokens: BTreeMap<String, String>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// The network's name.
@@ -184,6 +193,9 @@ impl Commands {
         for address in bootstrap {
             arguments.extend(["--bootstrap", address]);
         }
+        if let Some(token) = self.tokens.get(organisation.ods) {
+            arguments.extend(["--organisation-pkcs11", token]);
+        }
         let output = self.run(&arguments)?.expect_status(0)?;
         let id = |pointer: &str| {
             let value = output.field(pointer)?;
@@ -220,11 +232,22 @@ impl Commands {
         self.run(&arguments)
     }
 
+    /// `staff approve`: a colleague's word on the scope that this person is to get.
+    ///
+    /// # Errors
+    /// As the command does.
+    pub fn staff_approve(&self, staff: &Staff, approver: &Staff, out: &Path) -> Result<Output, NetworkError> {
+        let request = text(&self.layout.profile(&staff.profile()).join("staff-request.cbor"));
+        let (scope, out) = (staff.scope.unwrap_or_default(), text(out));
+        let arguments = ["staff", "approve", "--request", &request, "--scope", scope, "--out", &out, "--yes"];
+        self.programs.run(Some(&self.layout.profile(&approver.profile())), &arguments)
+    }
+
     /// `staff issue`: the employer's credential for it.
     ///
     /// # Errors
     /// As the command does.
-    pub fn staff_issue(&self, staff: &Staff, out: &Path) -> Result<Output, NetworkError> {
+    pub fn staff_issue(&self, staff: &Staff, approvals: &[PathBuf], out: &Path) -> Result<Output, NetworkError> {
         let node = text(&self.layout.node(&staff.ods));
         let request = text(&self.layout.profile(&staff.profile()).join("staff-request.cbor"));
         let out = text(out);
@@ -247,6 +270,10 @@ impl Commands {
         if let Some(scope) = staff.scope {
             arguments.extend(["--scope", scope]);
         }
+        let approvals: Vec<String> = approvals.iter().map(|path| text(path)).collect();
+        for approval in &approvals {
+            arguments.extend(["--approval", approval]);
+        }
         self.run(&arguments)
     }
 
@@ -266,6 +293,16 @@ impl Commands {
             "--trust",
             &text(&self.layout.node(&staff.ods).join("trust/manifest.cbor")),
         ])
+    }
+
+    /// `staff renew`: the employer issues again what it issued before. `who` is `--all`, or `--person` and an identifier, and more options.
+    ///
+    /// # Errors
+    /// As the command does.
+    pub fn staff_renew(&self, ods: &str, who: &[&str]) -> Result<Output, NetworkError> {
+        let node = text(&self.layout.node(ods));
+        let arguments = ["-o", "json", "staff", "renew", "--node", &node];
+        self.run(&arguments.into_iter().chain(who.iter().copied()).collect::<Vec<_>>())
     }
 
     /// `staff revoke`: the employer takes every credential of a person back.

@@ -63,6 +63,9 @@ pub enum NetworkError {
         /// What could be seen instead.
         detail: String,
     },
+    /// The library that moves clocks.
+    #[error("libfaketimeMT.so.1 is not there; install the Debian package faketime (`make setup` does)")]
+    NoFakeTime,
     /// No such organisation in this network.
     #[error("there is no {0} in this network")]
     NoSuch(String),

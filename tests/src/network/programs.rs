@@ -1,6 +1,6 @@
 //! The programs under test, run as a user runs them, and what came of it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,6 +14,7 @@ pub struct Programs {
     careweave: PathBuf,
     careweaved: PathBuf,
     home: PathBuf,
+    environment: Vec<(OsString, OsString)>,
 }
 
 /// What came of one command.
@@ -43,7 +44,15 @@ impl Programs {
             let path = folder.join(name);
             if path.is_file() { Ok(path) } else { Err(NetworkError::NotBuilt(path)) }
         };
-        Ok(Self { careweave: program("careweave")?, careweaved: program("careweaved")?, home: home.to_owned() })
+        let (careweave, careweaved) = (program("careweave")?, program("careweaved")?);
+        Ok(Self { careweave, careweaved, home: home.to_owned(), environment: Vec::new() })
+    }
+
+    /// The same programs with more in their environment.
+    #[must_use]
+    pub fn with_environment(mut self, more: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        self.environment.extend(more);
+        self
     }
 
     /// The program people type.
@@ -97,6 +106,7 @@ impl Programs {
         for name in [PROFILE, "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "RUST_LOG"] {
             command.env_remove(name);
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn establish(
     Ok(addresses)
 }
 
-/// Makes one person's profile.
+/// Makes one person's profile. Whoever approves it has theirs already.
 ///
 /// # Errors
 /// As the commands do.
@@ -47,9 +47,20 @@ pub(super) fn staff(
 ) -> Result<(), NetworkError> {
     commands.staff_request(staff)?.expect_status(0)?;
     let credential = layout.post().join(format!("{}.credential", staff.profile()));
-    commands.staff_issue(staff, &credential)?.expect_status(0)?;
+    let approvals = approvals(commands, layout, staff)?;
+    commands.staff_issue(staff, &approvals, &credential)?.expect_status(0)?;
     commands.staff_install(staff, &credential, &addresses.desk)?.expect_status(0)?;
     Ok(())
+}
+
+/// The files with which two colleagues approve a person's scope; none where it needs no approval.
+fn approvals(commands: &Commands, layout: &Layout, staff: &Staff) -> Result<Vec<PathBuf>, NetworkError> {
+    let approve = |approver: Staff| {
+        let path = layout.post().join(format!("{}.{}.approval", staff.profile(), approver.ending));
+        commands.staff_approve(staff, &approver, &path)?.expect_status(0)?;
+        Ok(path)
+    };
+    staff.approvers().into_iter().map(approve).collect()
 }
 
 /// Runs `work` on every item, as many at a time as the machine has cores; the first error ends it.

@@ -40,6 +40,15 @@ impl Staff {
         })
     }
 
+    /// The two colleagues who approve this person's scope, where it needs that: they have none of the kind themselves.
+    #[must_use]
+    pub fn approvers(&self) -> Vec<Self> {
+        if !self.scope.is_some_and(|scope| matches!(scope, "audit" | "govern")) {
+            return Vec::new();
+        }
+        APPROVERS.iter().filter_map(|ending| Self::named(&format!("{}-{ending}", self.ods))).collect()
+    }
+
     /// The profiles that an organisation has in the demonstration: its own, IT and information governance.
     #[must_use]
     pub fn of(organisation: &Organisation) -> Vec<Self> {
@@ -75,11 +84,14 @@ impl Staff {
 /// Far enough for every test to run before it.
 const TRAINING_EXPIRES: &str = "2099-12-31";
 
+/// Who approves: IT, and whoever sponsors registrations.
+const APPROVERS: [&str; 2] = ["it", "sponsor"];
+
 /// Staff groups that may break glass; the others need no second key.
 const BREAK_GLASS: [&str; 8] = ["GP", "HOS", "PSY", "RN", "MHN", "AHP", "CHN", "PAR"];
 
 /// Ending, staff group, SDS role code, scope.
-const ROLES: [(&str, &str, &str, Option<&str>); 18] = [
+const ROLES: [(&str, &str, &str, Option<&str>); 19] = [
     ("gp", "GP", "R0260", None),
     ("hos", "HOS", "R0050", None),
     ("psy", "PSY", "R8000", None),
@@ -98,4 +110,5 @@ const ROLES: [(&str, &str, &str, Option<&str>); 18] = [
     ("ig", "IG", "R0001", Some("audit")),
     ("ra", "RA", "R5080", Some("govern")),
     ("it", "IT", "R8015", Some("operate")),
+    ("sponsor", "RA", "sponsor", None),
 ];

@@ -39,9 +39,10 @@ fn one_officer_suspends_for_seven_days_and_nobody_else_does() {
     assert!(trust.is_suspended(&r9c.ods, Some(r9c.node()), now) && !trust.is_suspended(&r9c.ods, None, now));
 
     let held = credential(&network, r9c, far());
+    let employer = peer(&network, &super::trust(&network), r9c);
     let person = suspend(&network, &network.officers[1], SuspensionTarget::Credential(held.statement_digest()), now);
     trust.accept_suspension(person, now).unwrap();
-    let refused = trust.check_credential(held.signed(), &r9c.key.public_key(), now);
+    let refused = trust.check_credential(held.signed(), &employer, now);
     assert_eq!(refused, Err(Cause::Suspended));
 }
 

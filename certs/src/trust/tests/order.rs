@@ -1,6 +1,9 @@
+use careweave_protocol::id::NodeKey;
+use careweave_protocol::identity::KeyEndorsement;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::*;
+use crate::keystore::SoftwareKey;
 
 #[test]
 fn a_node_that_was_away_catches_up_through_two_root_rotations_and_skipping_is_refused() {
@@ -65,51 +68,186 @@ fn another_pin_or_a_broken_link_is_refused_when_loading() {
     }
 }
 
-#[test]
-fn the_version_never_falls_whatever_the_order() {
-    let network = Network::new(&["R9A", "R9C"]);
-    let [r9a, _] = network.organisations.as_slice() else { unreachable!() };
-    let manifests: Vec<_> = (1..=6)
-        .map(|version| {
-            let mut manifest = network.manifest(version);
-            manifest.beacons = vec![BeaconKey { ods: r9a.ods.clone(), key: r9a.peer.public_key() }];
-            network.sign(&manifest, &[0, 1, 2])
-        })
-        .collect();
-    let mut told = Trust::from_pinned(manifests[0].clone()).unwrap();
-    let mut beacons = Vec::new();
-    let stops: Vec<_> = (0..6u32)
-        .map(|hour| {
-            let target = SuspensionTarget::Node(r9a.node());
-            let stop = Suspension { target, reason: "test".to_owned(), from: network.now.after(HOUR * hour) };
-            Signed::sign(&stop, Scope::network(&network.id), &network.officers[0]).unwrap().into_signed()
-        })
-        .collect();
-    let end = network.now.after(HOUR * 6);
-    for (manifest, stop) in manifests.iter().zip(&stops) {
-        told.advance(manifest.clone(), end).unwrap();
-        told.accept_suspension(stop.clone(), end).unwrap();
-        let time = network.now.after(HOUR * u32::try_from(beacons.len()).unwrap());
-        beacons.push(told.sign_beacon(&r9a.ods, &r9a.peer, time).unwrap().into_signed());
-    }
-    let random = SystemRandom::new();
-    let mut reached = 0;
-    for _ in 0..1_000 {
-        let mut trust = Trust::from_pinned(manifests[0].clone()).unwrap();
-        let mut order = [0u8; 24];
-        random.fill(&mut order).unwrap();
-        for step in order {
-            let (before, as_of) = (trust.version(), trust.current_as_of());
-            let which = usize::from(step / 4) % 6;
-            match step % 4 {
-                0 | 1 => drop(trust.advance(manifests[which].clone(), end)),
-                2 => drop(trust.accept_suspension(stops[which].clone(), end)),
-                _ => drop(trust.accept_beacon(&beacons[which], end)),
+/// What one node may be offered, from its first manifest to its sixth: the officers, a pin, the suspensions change on the way.
+struct History {
+    network: Network,
+    first: MultiSigned<Manifest>,
+    offers: Vec<Offer>,
+    end: Timestamp,
+}
+
+#[derive(Clone)]
+enum Offer {
+    /// One manifest, of whichever version.
+    One(MultiSigned<Manifest>),
+    /// The chain, as a peer hands it over to somebody who is behind.
+    Chain(Vec<MultiSigned<Manifest>>),
+    Suspension(Signed<Suspension>),
+    Beacon(Signed<Beacon>),
+    Endorsement(Signed<KeyEndorsement>),
+}
+
+const VERSIONS: u64 = 6;
+
+impl History {
+    fn new() -> Self {
+        let mut network = Network::new(&["R9A", "R9C"]);
+        // Two of three: each officer costs two checks per manifest, and there are many.
+        network.officers.truncate(3);
+        let at = |hour: u32| network.now.after(HOUR * hour);
+        let (start, end) = (network.now, at(10));
+        let keys: Vec<_> = (0..4).map(|_| key(Algorithm::P256)).collect();
+        let stop = |officer: &SoftwareKey, node: u8, hour: u32| {
+            let target = SuspensionTarget::Node(NodeKey([node; 32]));
+            let stop = Suspension { target, reason: "test".to_owned(), from: start.after(HOUR * hour) };
+            (stop.clone(), Signed::sign(&stop, Scope::network(&network.id), officer).unwrap().into_signed())
+        };
+        let mut stops: Vec<_> = (0..5u8).map(|hour| stop(&network.officers[0], hour, hour.into())).collect();
+        // Removed at three: one from before counts to its end, one from after does not.
+        stops.extend([stop(&network.officers[2], 5, 1), stop(&network.officers[2], 6, 5)]);
+        let word = |by: &SoftwareKey, successor: &SoftwareKey, hour: u32| {
+            let (ods, at) = (&network.organisations[0].ods, start.after(HOUR * hour));
+            endorse(&network.id, ods, &successor.public_key(), by, at).unwrap().into_signed()
+        };
+        // Two by the key pinned first, two by the one pinned from the fourth manifest on.
+        let first_pin = &network.organisations[0].key;
+        let endorsements = [
+            word(first_pin, &keys[0], 0),
+            word(first_pin, &keys[1], 1),
+            word(&keys[0], &keys[2], 0),
+            word(&keys[0], &keys[3], 2),
+        ];
+        let manifests: Vec<_> = (1..=VERSIONS)
+            .map(|version| {
+                let mut manifest = network.manifest(version);
+                manifest.governance.threshold = 2;
+                manifest.issued = start.after(HOUR * u32::try_from(version - 1).unwrap());
+                manifest.beacons = network
+                    .organisations
+                    .iter()
+                    .map(|o| BeaconKey { ods: o.ods.clone(), key: o.peer.public_key() })
+                    .collect();
+                if version >= 4 {
+                    manifest.governance.keys.pop();
+                    manifest.members[0].key.active = keys[0].public_key().spki_hash();
+                }
+                if version >= 5 {
+                    manifest.suspended = vec![stops[1].0.clone()];
+                    manifest.lifted = vec![stops[2].0.digest().unwrap()];
+                }
+                network.sign(&manifest, &[0, 1])
+            })
+            .collect();
+        network.now = start;
+
+        let mut offers: Vec<Offer> = Vec::new();
+        // Somebody who always knew everything first says so in beacons, the last of which speak of the end.
+        let mut told = Trust::from_pinned(manifests[0].clone()).unwrap();
+        for (hour, manifest) in (0u32..).zip(&manifests) {
+            told.advance(manifest.clone(), end).unwrap();
+            for suspension in stops.iter().filter(|(stop, _)| stop.from <= start.after(HOUR * hour)) {
+                drop(told.accept_suspension(suspension.1.clone(), end));
             }
-            assert!(trust.version() >= before && trust.version() <= before + 1);
-            assert!(trust.current_as_of() >= as_of);
+            for organisation in &network.organisations {
+                let beacon = told.sign_beacon(&organisation.ods, &organisation.peer, start.after(HOUR * (hour + 2)));
+                offers.push(Offer::Beacon(beacon.unwrap().into_signed()));
+            }
         }
-        reached = reached.max(trust.version());
+        offers.extend(stops.into_iter().map(|(_, signed)| Offer::Suspension(signed)));
+        offers.extend(endorsements.into_iter().map(Offer::Endorsement));
+        offers.push(Offer::Chain(manifests.clone()));
+        offers.extend(manifests.iter().cloned().map(Offer::One));
+        let first = manifests.into_iter().next().unwrap();
+        Self { network, first, offers, end }
     }
-    assert!(reached >= 3, "the orders exercised rising versions too");
+
+    /// Offers one thing; a manifest must be taken, known or refused by its version alone.
+    fn offer(&self, trust: &mut Trust, offer: &Offer, seen: &mut Seen) {
+        let (held, now) = (trust.version(), self.end);
+        match offer {
+            Offer::One(manifest) => {
+                let version = manifest.unverified().unwrap().version;
+                match trust.advance(manifest.clone(), now) {
+                    Ok(Advanced::To { from, version: to }) => assert!(from == held && to == held + 1 && to == version),
+                    Ok(Advanced::Unchanged) => assert_eq!(version, held),
+                    Err(TrustError::Quorum(QuorumError::Skipped { shown, known })) => {
+                        assert!(shown == version && known == held && shown > held + 1);
+                        seen.skipped += 1;
+                    }
+                    Err(TrustError::Quorum(QuorumError::Rollback { shown, known })) => {
+                        assert!(shown == version && known == held && shown < held);
+                        seen.old += 1;
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            Offer::Chain(chain) => {
+                // With a hole it stops before the hole.
+                let hole = usize::try_from(held).unwrap();
+                if chain.len() > hole + 1 {
+                    let mut broken = trust.clone();
+                    let (_, rest) = chain.split_at(hole + 1);
+                    assert!(rest.iter().all(|link| broken.advance(link.clone(), now).is_err()));
+                    assert_eq!(broken.version(), held);
+                    seen.holes += 1;
+                }
+                for link in chain.iter().skip(hole) {
+                    trust.advance(link.clone(), now).unwrap();
+                }
+                assert_eq!(trust.version(), VERSIONS);
+            }
+            Offer::Suspension(signed) => drop(trust.accept_suspension(signed.clone(), now)),
+            Offer::Beacon(signed) => drop(trust.accept_beacon(signed, now)),
+            Offer::Endorsement(signed) => drop(trust.accept_endorsement(signed, now)),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    skipped: usize,
+    old: usize,
+    holes: usize,
+}
+
+/// Any order, each as likely (Fisher and Yates); one byte is enough to choose among these few.
+fn shuffled<T: Clone>(things: &[T], random: &SystemRandom) -> Vec<T> {
+    let mut things = things.to_vec();
+    for last in (1..things.len()).rev() {
+        let mut byte = [0u8; 8];
+        random.fill(&mut byte).unwrap();
+        let among = u64::try_from(last + 1).unwrap();
+        things.swap(last, usize::try_from(u64::from_be_bytes(byte) % among).unwrap());
+    }
+    things
+}
+
+#[test]
+fn whatever_the_order_nothing_falls_holes_are_refused_and_in_the_end_the_same_is_believed() {
+    let (history, random) = (History::new(), SystemRandom::new());
+    let (mut seen, mut believed) = (Seen::default(), None);
+    for _ in 0..1_000 {
+        let mut trust = Trust::from_pinned(history.first.clone()).unwrap();
+        for _ in 0..2 {
+            for offer in shuffled(&history.offers, &random) {
+                let before = (trust.version(), trust.confirmed, trust.current_as_of());
+                history.offer(&mut trust, &offer, &mut seen);
+                assert!(trust.version() >= before.0, "the version fell");
+                assert!(trust.confirmed >= before.1 && trust.current_as_of() >= before.2, "what was confirmed fell");
+            }
+        }
+        let bytes = trust.to_bytes().unwrap();
+        assert!(*believed.get_or_insert_with(|| bytes.clone()) == bytes, "another end");
+    }
+    assert!(seen.skipped > 1_000 && seen.old > 1_000 && seen.holes > 100, "the orders exercised it all: {seen:?}");
+
+    // And that end is the one that was meant.
+    let (network, end) = (&history.network, history.end);
+    let trust = Trust::from_bytes(&believed.unwrap(), end).unwrap();
+    assert_eq!((trust.version(), trust.confirmed), (VERSIONS, Some(network.now.after(HOUR * 7))));
+    let stopped = |node: u8| trust.is_suspended(&network.organisations[0].ods, Some(NodeKey([node; 32])), end);
+    assert_eq!([0, 1, 2, 3, 4, 5, 6].map(stopped), [true, true, false, true, true, true, false]);
+    let endorsed: Vec<_> = trust.endorsements().map(|signed| signed.unverified().unwrap().issued).collect();
+    assert_eq!(endorsed, [network.now.after(HOUR * 2)], "the newer word of the key that is pinned now");
+    assert_eq!((trust.suspensions().count(), trust.beacons().count()), (6, 2));
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use careweave_certs::manifest::{Manifest, Member, Suspension, SuspensionTarget};
+use careweave_certs::authority::AuthorityDetails;
+use careweave_certs::manifest::{
+    AuthorityCertificate, AuthorityRole, AuthorityState, Manifest, Member, Suspension, SuspensionTarget,
+};
 use careweave_certs::trust::Trust;
-use careweave_protocol::id::OdsCode;
+use careweave_protocol::id::{Digest, OdsCode};
 use careweave_protocol::signed::MultiSigned;
 use serde_json::json;
 
+use super::signatures::{Quorum, Signatures};
 use crate::args::Output;
 use crate::cmd::node_init::shown_peer_id;
 use crate::context::Context;
@@ -35,9 +39,10 @@ pub(super) fn difference(before: Option<&Manifest>, after: &Manifest) -> Vec<Str
         before.map(|m| m.witness_quorum.to_string()),
         after.witness_quorum.to_string(),
     );
+    changed("lowest DSPT status", before.map(|m| m.minimum_standard.to_string()), after.minimum_standard.to_string());
     let sets: [(&str, Listed); 7] = [
+        ("enrolment service", |m| m.enrolment.iter().map(ToString::to_string).collect()),
         ("officer", |m| m.governance.keys.iter().map(|k| k.spki_hash().to_string()).collect()),
-        ("authority", authorities),
         ("registrar", |m| m.registrars.iter().map(|k| k.spki_hash().to_string()).collect()),
         ("beacon", |m| m.beacons.iter().map(|b| format!("{} {}", b.ods, b.key.spki_hash())).collect()),
         ("witnesses", witnesses),
@@ -49,6 +54,7 @@ pub(super) fn difference(before: Option<&Manifest>, after: &Manifest) -> Vec<Str
         lines.extend(old.iter().filter(|line| !new.contains(line)).map(|line| format!("- {what} {line}")));
         lines.extend(new.iter().filter(|line| !old.contains(line)).map(|line| format!("+ {what} {line}")));
     }
+    authorities(before, after, &mut lines);
     members(before, after, &mut lines);
     lines
 }
@@ -64,12 +70,7 @@ pub(super) fn show(
     held: Option<&Trust>,
     ctx: &mut Context,
 ) -> Result<(), CliError> {
-    let count = |of: &Manifest| signed.signers(&manifest.network, &of.governance.keys).map(|keys| keys.len());
-    let own = count(manifest)?;
-    let previous = match held {
-        Some(trust) => Some((count(trust.manifest())?, trust.manifest().governance.threshold)),
-        None => None,
-    };
+    let signatures = Signatures::of(signed, manifest, held)?;
     let digest = signed.statement_digest()?;
     if ctx.output == Output::Json {
         return ctx.printer.json(&json!({
@@ -77,19 +78,19 @@ pub(super) fn show(
             "version": manifest.version,
             "digest": digest.to_string(),
             "changes": lines,
-            "signed": own,
-            "needed": manifest.governance.threshold,
-            "signed_by_previous": previous.map(|(signed, _)| signed),
-            "needed_of_previous": previous.map(|(_, needed)| needed),
+            "signed": signatures.own.count(),
+            "needed": signatures.own.needed(),
+            "signed_by_previous": signatures.previous.as_ref().map(Quorum::count),
+            "needed_of_previous": signatures.previous.as_ref().map(Quorum::needed),
+            "signatures": signatures.json(),
         }));
     }
     ctx.printer.line(&format!("{} manifest {}, digest {digest}", manifest.network, manifest.version))?;
     for line in lines {
         ctx.printer.line(&format!("  {line}"))?;
     }
-    ctx.printer.line(&format!("signed by {own} of {} officers", manifest.governance.threshold))?;
-    if let Some((signed, needed)) = previous {
-        ctx.printer.line(&format!("signed by {signed} of {needed} officers of the manifest that holds"))?;
+    for line in signatures.lines() {
+        ctx.printer.line(&line)?;
     }
     Ok(())
 }
@@ -157,12 +158,48 @@ fn staleness(manifest: &Manifest) -> String {
     format!("care {}, urgent {}, other {}", limits.care_hours, limits.urgent_hours, limits.other_hours)
 }
 
-fn authorities(manifest: &Manifest) -> Vec<String> {
-    let describe = |a: &careweave_certs::manifest::AuthorityCertificate| {
-        let digest = careweave_protocol::id::Digest::of(&[a.certificate.as_slice()]);
-        format!("{:?} {:?} {digest}", a.role, a.state).to_lowercase()
+fn authorities(before: Option<&Manifest>, after: &Manifest, lines: &mut Vec<String>) {
+    let of = |manifest: Option<&Manifest>| -> BTreeMap<Digest, (String, &'static str)> {
+        let authorities = manifest.map(|m| m.authorities.as_slice()).unwrap_or_default();
+        let described = authorities.iter().map(|a| (Digest::of(&[&a.certificate]), (authority(a), state(a.state))));
+        described.collect()
     };
-    manifest.authorities.iter().map(describe).collect()
+    let (old, new) = (of(before), of(Some(after)));
+    for (digest, (what, state)) in old.iter().filter(|(digest, _)| !new.contains_key(*digest)) {
+        lines.push(format!("- authority {state} {what} {digest}"));
+    }
+    for (digest, (what, state)) in &new {
+        match old.get(digest) {
+            None => lines.push(format!("+ authority {state} {what} {digest}")),
+            Some((_, before)) if before != state => {
+                lines.push(format!("~ authority {what} {digest}: {before} -> {state}"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// An authority in words: its role and how long it lives. What its role in the manifest is counts; the certificate is read for its end.
+fn authority(authority: &AuthorityCertificate) -> String {
+    let until = AuthorityDetails::read(&authority.certificate).map(|a| a.not_after.rfc3339());
+    format!("{} until {}", role(authority.role), until.unwrap_or_else(|_| "an end that cannot be read".to_owned()))
+}
+
+/// A role as it is typed and shown.
+pub(super) fn role(role: AuthorityRole) -> &'static str {
+    match role {
+        AuthorityRole::Root => "root",
+        AuthorityRole::Intermediate => "intermediate",
+    }
+}
+
+/// A state as it is shown.
+pub(super) fn state(state: AuthorityState) -> &'static str {
+    match state {
+        AuthorityState::Active => "active",
+        AuthorityState::Next => "next",
+        AuthorityState::Tainted => "tainted",
+    }
 }
 
 fn witnesses(manifest: &Manifest) -> Vec<String> {

@@ -1,19 +1,19 @@
-//! `gov admit` and `gov propose`: the draft of the next manifest.
+//! The draft of the next manifest, and `gov admit`. Everything else that changes it is in `propose`.
+
+use std::time::Duration;
 
 use careweave_certs::enrolment::EnrolmentRequest;
-use careweave_certs::manifest::{BeaconKey, MANIFEST_LIFE, Manifest, ManifestError, Member, RolloutStage, Suspension};
+use careweave_certs::manifest::{BeaconKey, MANIFEST_LIFE, Manifest, ManifestError, Member, RolloutStage};
 use careweave_certs::trust::Trust;
-use careweave_protocol::id::Digest;
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::limits::SIGNED_MAX;
 use careweave_protocol::signed::{MultiSigned, Signed};
 use careweave_protocol::time::Timestamp;
 use serde_json::json;
 
-use super::difference::{self, difference};
 use super::office::Office;
 use crate::args::Output;
-use crate::args::governance::{AdmitArgs, ProposeArgs};
+use crate::args::governance::AdmitArgs;
 use crate::context::Context;
 use crate::error::{CliError, exit};
 use crate::profile::read_file;
@@ -40,7 +40,7 @@ pub(super) fn admit(args: &AdmitArgs, ctx: &mut Context) -> Result<u8, CliError>
         admitted.push((request.ods.clone(), request.key()?.spki_hash()));
         admit_one(&mut manifest, &request, args.stage, args.beacon)?;
     }
-    renew(&mut manifest, now);
+    renew(&mut manifest, None, now);
     keep(&office, &manifest)?;
     match ctx.output {
         Output::Json => {
@@ -53,56 +53,14 @@ pub(super) fn admit(args: &AdmitArgs, ctx: &mut Context) -> Result<u8, CliError>
                 ctx.printer.line(&format!("{ods:<10}organisation key {key}"))?;
             }
             ctx.note("compare each key with what the organisation tells you by another channel");
-            ctx.note("next: `gov propose` shows the draft, `gov sign --officer N` signs it");
+            ctx.note("next: `gov propose` shows the draft; send draft.cbor to the officers, for `gov sign`");
         }
     }
-    Ok(exit::DONE)
-}
-
-/// `gov propose`.
-///
-/// # Errors
-/// When the draft would make no sense.
-pub(super) fn propose(args: &ProposeArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    let (office, now) = (Office::open(&args.office)?, ctx.now());
-    let held = office.trust(now)?;
-    let mut manifest = drafted(&office, held.as_ref(), now)?;
-    let known = office.suspensions()?;
-    let changed = !(args.removed.is_empty() && args.confirmed.is_empty() && args.lifted.is_empty());
-    for ods in &args.removed {
-        if manifest.member(ods).is_none() {
-            return Err(CliError::usage(format!("{ods} is not a member")));
-        }
-        manifest.members.retain(|m| m.ods != *ods);
-        manifest.beacons.retain(|b| b.ods != *ods);
-        manifest.witnesses.retain(|w| w.ods != *ods);
-        manifest.witnesses.iter_mut().for_each(|w| w.witnesses.retain(|witness| witness != ods));
-    }
-    for digest in &args.confirmed {
-        let suspension = suspension(&known, digest)?;
-        if !manifest.suspended.contains(&suspension) {
-            manifest.suspended.push(suspension);
-        }
-    }
-    for digest in &args.lifted {
-        let suspension = suspension(&known, digest)?;
-        manifest.suspended.retain(|s| *s != suspension);
-        if !manifest.lifted.contains(digest) {
-            manifest.lifted.push(*digest);
-        }
-    }
-    if changed || office.draft()?.is_none() {
-        renew(&mut manifest, now);
-        keep(&office, &manifest)?;
-    }
-    let signed = office.draft()?.ok_or_else(|| CliError::failed("draft", "the draft is gone"))?;
-    let lines = difference(held.as_ref().map(Trust::manifest), &manifest);
-    difference::show(&lines, &manifest, &signed, held.as_ref(), ctx)?;
     Ok(exit::DONE)
 }
 
 /// The draft as it stands, or one that changes nothing but version and life.
-fn drafted(office: &Office, held: Option<&Trust>, now: Timestamp) -> Result<Manifest, CliError> {
+pub(super) fn drafted(office: &Office, held: Option<&Trust>, now: Timestamp) -> Result<Manifest, CliError> {
     if let Some(draft) = office.draft()? {
         return Ok(draft.unverified()?);
     }
@@ -113,16 +71,19 @@ fn drafted(office: &Office, held: Option<&Trust>, now: Timestamp) -> Result<Mani
     next.version = next.version.saturating_add(1);
     // What was lifted once has run out by the time this could matter again.
     next.lifted.clear();
-    renew(&mut next, now);
+    renew(&mut next, Some(MANIFEST_LIFE), now);
     Ok(next)
 }
 
+/// Somebody new is live unless told; a member stays what it is, in what is not said.
 fn admit_one(
     manifest: &mut Manifest,
     request: &EnrolmentRequest,
-    stage: RolloutStage,
+    stage: Option<RolloutStage>,
     beacon: bool,
 ) -> Result<(), CliError> {
+    let stage = stage.or_else(|| manifest.member(&request.ods).map(|m| m.stage)).unwrap_or(RolloutStage::Live);
+    let beacon = beacon || manifest.beacons.iter().any(|b| b.ods == request.ods);
     let mut member = request.member(stage)?;
     match manifest.members.binary_search_by(|m| m.ods.cmp(&member.ods)) {
         Ok(index) => {
@@ -135,7 +96,7 @@ fn admit_one(
     }
     manifest.beacons.retain(|b| b.ods != request.ods);
     if beacon {
-        manifest.beacons.push(BeaconKey { ods: request.ods.clone(), key: PublicKey::from(request.peer) });
+        manifest.beacons.push(BeaconKey { ods: request.ods.clone(), key: PublicKey::from(request.beacon) });
     }
     Ok(())
 }
@@ -151,23 +112,15 @@ fn successor(held: &Member, fresh: &mut Member) {
     }
 }
 
-fn suspension(known: &[Signed<Suspension>], wanted: &Digest) -> Result<Suspension, CliError> {
-    for signed in known {
-        let suspension = signed.unverified()?;
-        if suspension.digest()? == *wanted {
-            return Ok(suspension);
-        }
-    }
-    Err(CliError::usage(format!("no suspension {wanted} is here")).hint("`careweave gov show` lists those that run"))
-}
-
-fn renew(manifest: &mut Manifest, now: Timestamp) {
+/// A changed draft counts its life from the change, as long as it was meant to be.
+pub(super) fn renew(manifest: &mut Manifest, life: Option<Duration>, now: Timestamp) {
+    let life = life.unwrap_or_else(|| manifest.expires.since(manifest.issued));
     manifest.issued = now;
-    manifest.expires = now.after(MANIFEST_LIFE);
+    manifest.expires = now.after(life);
 }
 
 /// Signatures are over the old words, so a changed draft begins without any.
-fn keep(office: &Office, manifest: &Manifest) -> Result<(), CliError> {
+pub(super) fn keep(office: &Office, manifest: &Manifest) -> Result<(), CliError> {
     manifest.check().map_err(|error: ManifestError| CliError::new(exit::REFUSED, "manifest", error.to_string()))?;
     office.keep_draft(&MultiSigned::draft(manifest)?)
 }

@@ -1,14 +1,15 @@
-//! `gov init`: keys of the officers, authority and registrar, and the draft of the first manifest.
+//! `gov init`: the certificate authority, the registrar's key and the draft of the first manifest; where wished, officers' keys as well.
 
 use std::path::Path;
 
 use careweave_certs::authority::{Authority, create_root, to_pem};
-use careweave_certs::keystore::{Algorithm, Passphrase, SoftwareKey};
 use careweave_certs::manifest::{
     AuthorityCertificate, AuthorityRole, AuthorityState, Governance, MANIFEST_LIFE, Manifest, StalenessLimits,
 };
+use careweave_certs::office_key::OfficeRole;
 use careweave_certs::private_file;
-use careweave_protocol::key::Signer;
+use careweave_protocol::identity::StandardStatus;
+use careweave_protocol::key::{PublicKey, Signer};
 use careweave_protocol::signed::MultiSigned;
 use careweave_protocol::time::Timestamp;
 use careweave_protocol::version::PROTOCOL_VERSION;
@@ -16,63 +17,92 @@ use ring::rand::SystemRandom;
 use serde_bytes::ByteBuf;
 use serde_json::json;
 
+use super::keys::NewKeys;
 use super::office::{DRAFT, FOLDERS, INTERMEDIATE, Office, REGISTRAR, ROOT};
+use super::office_keys;
 use crate::args::Output;
 use crate::args::governance::GovInitArgs;
 use crate::cmd::node_init::whole_or_nothing;
 use crate::context::Context;
 use crate::error::{CliError, exit};
-use crate::profile::passphrase;
 
 /// Makes the office.
 ///
 /// # Errors
-/// When the directory exists or cannot be made; then nothing of it is left.
+/// When the directory exists or cannot be made, or a public key is not an officer's; then nothing of it is left.
 pub(super) fn run(args: &GovInitArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    if args.threshold > args.officers {
-        return Err(CliError::usage(format!("{} officers cannot make {} sign", args.officers, args.threshold))
+    let carried = carried(args)?;
+    let count = args.officers.unwrap_or_else(|| u32::try_from(carried.len()).unwrap_or(u32::MAX));
+    if args.threshold > count {
+        return Err(CliError::usage(format!("{count} officers cannot make {} sign", args.threshold))
             .hint("the threshold is at most the number of officers"));
     }
-    let chosen = passphrase::choose(ctx, args.passphrase_file.as_deref(), "Passphrase for the office's new keys")?;
     let now = ctx.now();
-    whole_or_nothing(&args.dir, |fresh| make(args, fresh, &chosen, now))?;
+    let keys = NewKeys::new(args.passphrase_file.as_deref(), ctx);
+    let manifest = whole_or_nothing(&args.dir, |fresh| make(args, fresh, &carried, &keys, now))?;
+    let officers: Vec<String> = manifest.governance.keys.iter().map(|key| key.spki_hash().to_string()).collect();
     match ctx.output {
         Output::Json => ctx.printer.json(&json!({
             "directory": args.dir,
             "network": args.network.as_str(),
-            "officers": args.officers,
+            "officers": officers.len(),
+            "officer_keys": officers,
             "threshold": args.threshold,
         }))?,
         Output::Table => {
             ctx.printer.line(&format!("{:<12}{}", "directory", args.dir.display()))?;
-            ctx.printer.line(&format!("{:<12}{} of {} officers", "quorum", args.threshold, args.officers))?;
-            if args.threshold == 1 && args.officers > 1 {
+            ctx.printer.line(&format!("{:<12}{} of {} officers", "quorum", args.threshold, officers.len()))?;
+            for (number, hash) in (1u32..).zip(&officers) {
+                ctx.printer.line(&format!("{:<12}{hash}", format!("officer {number}")))?;
+            }
+            if args.threshold == 1 && officers.len() > 1 {
                 ctx.note("warning: any one officer alone can admit members and change the officers");
             }
-            ctx.note("next: give each officer their officers/N, put authority/root.key in a safe, and");
+            ctx.note(match args.officers {
+                Some(_) => "next: give each officer their officers/N, put authority/root.key in a safe, and",
+                None => "next: compare each key hash with its officer by another channel, put authority/root.key in a safe, and",
+            });
             ctx.note(&format!("  careweave gov admit --request FILE --dir {}", args.dir.display()));
         }
     }
     Ok(exit::DONE)
 }
 
-fn make(args: &GovInitArgs, directory: &Path, chosen: &Passphrase, now: Timestamp) -> Result<(), CliError> {
+/// The officers' public keys that were carried here.
+fn carried(args: &GovInitArgs) -> Result<Vec<PublicKey>, CliError> {
+    let mut officers = Vec::new();
+    for path in &args.officer_keys {
+        let key = office_keys::read(path, &args.network, OfficeRole::Officer)?;
+        if officers.contains(&key) {
+            return Err(CliError::usage(format!("{} is the key of an officer who is named already", path.display()))
+                .hint("each officer has a key of their own"));
+        }
+        officers.push(key);
+    }
+    Ok(officers)
+}
+
+fn make(
+    args: &GovInitArgs,
+    directory: &Path,
+    carried: &[PublicKey],
+    keys: &NewKeys<'_>,
+    now: Timestamp,
+) -> Result<Manifest, CliError> {
     let random = SystemRandom::new();
     for folder in FOLDERS {
         private_file::create_dir(&directory.join(folder))?;
     }
-    let key = |place: &str| -> Result<SoftwareKey, CliError> {
-        let path = directory.join(place);
+    let mut officers = carried.to_vec();
+    for number in 1..=args.officers.unwrap_or(0) {
+        let path = directory.join(Office::officer(number));
         private_file::create_dir(path.parent().unwrap_or(directory))?;
-        let key = SoftwareKey::generate(Algorithm::P256, &random)?;
-        key.write_protected(&path, chosen, &random)?;
-        Ok(key)
-    };
-    let mut officers = Vec::new();
-    for number in 1..=args.officers {
-        officers.push(key(&Office::officer(number))?.public_key());
+        officers.push(keys.make(&path, None, &format!("officer {number}"))?.public_key());
     }
-    let (root_key, intermediate_key, registrar) = (key(ROOT.0)?, key(INTERMEDIATE.0)?, key(REGISTRAR)?);
+    let root_key = keys.make(&directory.join(ROOT.0), args.root_pkcs11.as_ref(), "the root")?;
+    let intermediate_key =
+        keys.make(&directory.join(INTERMEDIATE.0), args.intermediate_pkcs11.as_ref(), "the intermediate")?;
+    let registrar = keys.make(&directory.join(REGISTRAR), args.registrar_pkcs11.as_ref(), "the registrar")?;
     let root = create_root(&args.network, &root_key, now, &random)?;
     let intermediate = Authority::new(root.clone(), &root_key)?.issue_intermediate(
         &args.network,
@@ -97,6 +127,8 @@ fn make(args: &GovInitArgs, directory: &Path, chosen: &Passphrase, now: Timestam
         members: Vec::new(),
         registrars: vec![registrar.public_key()],
         beacons: Vec::new(),
+        enrolment: Vec::new(),
+        minimum_standard: StandardStatus::Met,
         witnesses: Vec::new(),
         witness_quorum: 0,
         policy: None,
@@ -105,5 +137,6 @@ fn make(args: &GovInitArgs, directory: &Path, chosen: &Passphrase, now: Timestam
         suspended: Vec::new(),
         lifted: Vec::new(),
     };
-    Ok(private_file::create(&directory.join(DRAFT), MultiSigned::draft(&manifest)?.as_bytes())?)
+    private_file::create(&directory.join(DRAFT), MultiSigned::draft(&manifest)?.as_bytes())?;
+    Ok(manifest)
 }

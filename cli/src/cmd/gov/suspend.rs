@@ -8,6 +8,7 @@ use careweave_protocol::signed::{Scope, Signed};
 use serde_json::json;
 
 use super::difference;
+use super::follow;
 use super::office::Office;
 use crate::args::Output;
 use crate::args::governance::SuspendArgs;
@@ -20,6 +21,7 @@ use crate::error::{CliError, exit};
 /// When the target is no member, or the key is not an officer's.
 pub(super) fn run(args: &SuspendArgs, ctx: &mut Context) -> Result<u8, CliError> {
     let (office, now) = (Office::open(&args.office)?, ctx.now());
+    follow::follow(&office, &args.chain, None, false, ctx)?;
     let mut trust = office.published(now)?;
     if args.reason.is_empty() || args.reason.len() > TEXT_MAX {
         return Err(CliError::usage(format!("--reason is empty or longer than {TEXT_MAX} bytes"))
@@ -37,13 +39,13 @@ pub(super) fn run(args: &SuspendArgs, ctx: &mut Context) -> Result<u8, CliError>
             return Err(CliError::usage("nobody is named").hint("say who: --ods, --node or --credential"));
         }
     };
-    let key = office.key(&Office::officer(args.officer), &format!("officer {}", args.officer), ctx)?;
+    let key = office.officer_key(args.officer, ctx)?;
     let suspension = Suspension { target, reason: args.reason.clone(), from: now };
     let signed = Signed::sign(&suspension, Scope::network(trust.network()), &key)?.into_signed();
     // As every node will: a suspension that nobody would believe is not written.
     trust.accept_suspension(signed.clone(), now)?;
     let digest = suspension.digest()?;
-    private_file::replace(&office.file(&format!("suspensions/{digest}.cbor")), signed.as_bytes())?;
+    office.keep_suspension(&signed)?;
     if let Some(path) = &args.out {
         private_file::replace(path, signed.as_bytes())?;
     }

@@ -113,6 +113,7 @@ impl Case {
                 ods: ods("Y91001"),
                 node: node_key(&node),
                 role: EndpointRole::Peer,
+                retires: None,
                 not_before: Timestamp(NOW.0 - HOUR),
                 not_after: Timestamp(NOW.0 + HOUR),
             },

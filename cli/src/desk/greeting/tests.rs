@@ -44,6 +44,7 @@ fn staff_hello() -> StaffHello {
         scopes: Vec::new(),
         key: node_key(&person),
         step_up: None,
+        approvals: Vec::new(),
         not_before: Timestamp(0),
         not_after: Timestamp(1),
     };
@@ -57,6 +58,7 @@ fn node() -> NodeHello {
         ods: "Y91001".parse().unwrap(),
         node: node_key(&node),
         role: EndpointRole::Desk,
+        retires: None,
         not_before: Timestamp(0),
         not_after: Timestamp(1),
     };
@@ -65,6 +67,8 @@ fn node() -> NodeHello {
         protocol: 1,
         clock: Timestamp(0),
         chain: Vec::new(),
+        endorsement: None,
+        earlier_keys: Vec::new(),
         binding: Signed::sign(&binding, Scope::network(&network()), &node).unwrap().into_signed(),
         attestations: Vec::new(),
         revocation: None,

@@ -102,6 +102,7 @@ fn kind_of_source(source: &SourceView, completeness: &Completeness) -> Kind {
             NotAsked::Restricted => ("information", "suppressed"),
             // It may hold something.
             NotAsked::Suspended => ("warning", "security"),
+            NotAsked::NotLive => INFORMATIONAL,
             NotAsked::FanOutLimit => INCOMPLETE,
         },
         ("not-asked", _) if source.ods == WITHHELD => ("information", "suppressed"),

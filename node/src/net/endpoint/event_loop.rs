@@ -23,6 +23,7 @@ use crate::net::{MAX_DIAL_ADDRESSES, MAX_DIAL_WAITERS, SHUTDOWN_DEADLINE};
 pub(super) enum Command {
     Dial { peer: PeerId, addresses: Vec<Multiaddr>, reply: DialReply },
     Disconnect { peer: PeerId },
+    StopListening,
     Shutdown { reply: oneshot::Sender<()> },
 }
 
@@ -102,6 +103,7 @@ impl EventLoop {
                     Some(Command::Shutdown { reply }) => break Some(reply),
                     Some(Command::Dial { peer, addresses, reply }) => self.dial(peer, addresses, reply),
                     Some(Command::Disconnect { peer }) => self.disconnect(peer),
+                    Some(Command::StopListening) => self.stop_listening(),
                 },
                 event = self.swarm.select_next_some() => self.on_swarm(event),
                 room = inbound.reserve(), if !self.ended.is_empty() => self.report_ended(room.ok()),
@@ -148,6 +150,12 @@ impl EventLoop {
         self.links.sever(peer);
         // An error only says that there was no connection.
         self.swarm.disconnect_peer_id(peer).unwrap_or_default();
+    }
+
+    fn stop_listening(&mut self) {
+        for listener in std::mem::take(&mut self.listeners) {
+            self.swarm.remove_listener(listener);
+        }
     }
 
     fn on_swarm(&mut self, event: SwarmEvent<ConversationEvent>) {
@@ -217,9 +225,7 @@ impl EventLoop {
     /// Listeners first, so that no connection comes while the others go.
     async fn finish(&mut self) {
         self.commands.close();
-        for listener in std::mem::take(&mut self.listeners) {
-            self.swarm.remove_listener(listener);
-        }
+        self.stop_listening();
         self.links.sever_all();
         let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
         for peer in peers {

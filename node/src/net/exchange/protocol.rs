@@ -34,11 +34,14 @@ pub enum Protocol {
     Witness,
     /// What staff ask of their own node.
     Desk,
+    /// A member's next certificate.
+    Enrol,
 }
 
 impl Protocol {
     /// Every protocol, in the order of the design's table.
-    pub const ALL: [Self; 6] = [Self::Auth, Self::Manifest, Self::Query, Self::Deliver, Self::Witness, Self::Desk];
+    pub const ALL: [Self; 7] =
+        [Self::Auth, Self::Manifest, Self::Query, Self::Deliver, Self::Witness, Self::Desk, Self::Enrol];
 
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +52,7 @@ impl Protocol {
             Self::Deliver => version::DELIVER,
             Self::Witness => version::WITNESS,
             Self::Desk => version::DESK,
+            Self::Enrol => version::ENROL,
         }
     }
 
@@ -94,7 +98,7 @@ impl FromIterator<Protocol> for ProtocolSet {
 #[derive(Clone, Debug)]
 pub struct ProtocolNames {
     set: ProtocolSet,
-    rest: std::array::IntoIter<Protocol, 6>,
+    rest: std::array::IntoIter<Protocol, 7>,
 }
 
 impl Iterator for ProtocolNames {

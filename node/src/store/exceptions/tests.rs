@@ -74,6 +74,7 @@ impl Scene {
             scopes: Vec::new(),
             key: self.guardian.public_key().node_key().unwrap(),
             step_up: None,
+            approvals: Vec::new(),
             not_before: NOW,
             not_after: NOW.after(DAY * 30),
         };

@@ -1,63 +1,19 @@
-//! `gov sign` and `gov publish`.
+//! `gov publish`: a draft with a quorum becomes the manifest, and goes to a file or to a node.
 
 use careweave_certs::private_file;
 use careweave_certs::trust::Trust;
 use careweave_protocol::desk::{DeskReply, DeskRequest, GovernanceDocument};
-use careweave_protocol::key::Signer;
 use careweave_protocol::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::json;
 
-use super::difference::{self, difference};
+use super::difference;
 use super::office::Office;
 use crate::args::Output;
-use crate::args::governance::{PublishArgs, SignArgs};
+use crate::args::governance::PublishArgs;
 use crate::context::Context;
 use crate::desk::{Desk, DeskError};
 use crate::error::{CliError, exit};
-
-/// `gov sign`: shows what the draft changes, computed here, then adds one signature.
-///
-/// # Errors
-/// When there is no draft, the officer has no say in it, or they do not confirm.
-pub(super) fn sign(args: &SignArgs, ctx: &mut Context) -> Result<u8, CliError> {
-    let (office, now) = (Office::open(&args.office)?, ctx.now());
-    let draft = office.draft()?.ok_or_else(|| {
-        CliError::failed("draft", "there is no draft to sign").hint("`careweave gov admit` or `gov propose` makes one")
-    })?;
-    let (manifest, held) = (draft.unverified()?, office.trust(now)?);
-    let lines = difference(held.as_ref().map(Trust::manifest), &manifest);
-    if !args.yes {
-        difference::show(&lines, &manifest, &draft, held.as_ref(), ctx)?;
-        let answer = ctx.ask(
-            "Sign this manifest? Type yes",
-            "nobody has agreed to sign",
-            "read the changes above; --yes signs without asking",
-        )?;
-        if answer != "yes" {
-            return Err(CliError::failed("not-signed", "not signed").hint("nothing was changed"));
-        }
-    }
-    let key = office.key(&Office::officer(args.officer), &format!("officer {}", args.officer), ctx)?;
-    let public = key.public_key();
-    let entitled = manifest.governance.keys.contains(&public)
-        || held.as_ref().is_some_and(|trust| trust.manifest().governance.keys.contains(&public));
-    if !entitled {
-        return Err(CliError::new(
-            exit::REFUSED,
-            "not-an-officer",
-            format!("officer {} has no say in this draft", args.officer),
-        ));
-    }
-    let signed = draft.add_signature(&manifest.network, &key)?;
-    office.keep_draft(&signed)?;
-    if args.yes {
-        difference::show(&lines, &manifest, &signed, held.as_ref(), ctx)?;
-    } else {
-        ctx.note("signed");
-    }
-    Ok(exit::DONE)
-}
 
 /// `gov publish`: a draft that enough officers have signed becomes the manifest; then to a file, or to a node.
 ///

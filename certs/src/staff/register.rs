@@ -1,0 +1,129 @@
+//! What an organisation has issued and can therefore revoke and renew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use careweave_protocol::cbor::{self, CborError};
+use careweave_protocol::id::{Digest, NodeKey, PersonId};
+use careweave_protocol::identity::StaffCredential;
+use careweave_protocol::key::PublicKey;
+use careweave_protocol::signed::{Signed, SignedError, Verified};
+use careweave_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The organisation's register of issued credentials that have not expired.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Register {
+    /// In the order they were issued.
+    pub issued: Vec<IssuedCredential>,
+}
+
+/// One line of the register. It keeps the credential itself, because that is all a renewal needs (the person's key, which the request
+/// proved, and every claim), and because it is signed: whoever alters the register cannot have somebody else's claims renewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedCredential {
+    /// SHA-256 of the credential without its signature ([`Verified::statement_digest`]).
+    pub digest: Digest,
+    /// Whose it is.
+    pub person: PersonId,
+    /// Their own key.
+    pub key: NodeKey,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// First instant at which it no longer holds.
+    pub not_after: Timestamp,
+    /// SHA-256 of the organisation key that signed it ([`PublicKey::spki_hash`]): while a credential runs, its key must be accepted.
+    pub signed_by: Digest,
+    /// The credential.
+    pub credential: Signed<StaffCredential>,
+}
+
+impl Register {
+    /// Reads a register.
+    ///
+    /// # Errors
+    /// When the bytes are none.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CborError> {
+        cbor::from_slice(bytes, REGISTER_MAX)
+    }
+
+    /// The register in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be encoded, which no register causes.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, CborError> {
+        cbor::to_vec(self)
+    }
+
+    /// Enters a credential that this organisation key has signed, and leaves out what has expired.
+    pub fn enter(&mut self, credential: &Verified<StaffCredential>, organisation: &PublicKey, now: Timestamp) {
+        let claim = credential.get();
+        self.issued.retain(|c| c.not_after > now);
+        self.issued.push(IssuedCredential {
+            digest: credential.statement_digest(),
+            person: claim.person.clone(),
+            key: claim.key,
+            issued: now,
+            not_after: claim.not_after,
+            signed_by: organisation.spki_hash(),
+            credential: credential.signed().clone(),
+        });
+    }
+
+    /// Credentials that still run, in the order they were issued.
+    pub fn running(&self, now: Timestamp) -> impl Iterator<Item = &IssuedCredential> {
+        self.issued.iter().filter(move |c| c.not_after > now)
+    }
+
+    /// Credentials that a later one of the same person and key has replaced, so that these need not be renewed.
+    #[must_use]
+    pub fn replaced(&self) -> BTreeSet<Digest> {
+        let mut newest = BTreeMap::new();
+        let entered = self.issued.iter().filter_map(|c| newest.insert((&c.person, c.key), c.digest));
+        entered.collect()
+    }
+
+    /// Everybody with a running credential, and the one that a renewal follows: the newest of their newest key. A key whose newest
+    /// credential was revoked is out; `None` for somebody who has no other.
+    pub fn renewable(
+        &self,
+        is_revoked: impl Fn(&Digest) -> bool,
+        now: Timestamp,
+    ) -> BTreeMap<PersonId, Option<&IssuedCredential>> {
+        let mut newest = BTreeMap::new();
+        for (place, credential) in self.running(now).enumerate() {
+            // The later one replaces the earlier.
+            newest.insert((&credential.person, credential.key), (place, credential));
+        }
+        let mut people: BTreeMap<PersonId, Option<(usize, &IssuedCredential)>> = BTreeMap::new();
+        for ((person, _), (place, credential)) in newest {
+            let chosen = people.entry(person.clone()).or_default();
+            if !is_revoked(&credential.digest) && chosen.is_none_or(|(held, _)| held < place) {
+                *chosen = Some((place, credential));
+            }
+        }
+        people.into_iter().map(|(person, chosen)| (person, chosen.map(|(_, credential)| credential))).collect()
+    }
+}
+
+impl IssuedCredential {
+    /// What it says, as the organisation wrote it down; verify [`IssuedCredential::credential`] before anything rests on it.
+    ///
+    /// # Errors
+    /// When the register was altered.
+    pub fn claims(&self) -> Result<StaffCredential, SignedError> {
+        self.credential.unverified()
+    }
+}
+
+/// File name of a person's renewed credential in [`crate::layout::RENEWED`]: a digest, because file names of a node tell nobody who
+/// works there.
+#[must_use]
+pub fn renewed_name(person: &PersonId) -> String {
+    format!("{}.cbor", Digest::of(&[person.as_str().as_bytes()]))
+}
+
+/// A register of the largest trust: 20,000 staff whose credentials of 30 days are renewed every week, so five of about 600 bytes each.
+pub const REGISTER_MAX: usize = 64 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
