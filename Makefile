@@ -10,8 +10,8 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/careweave/target
 export CAREWEAVE_DEMO ?= .demo
 
 # clang and libclang read RocksDB's headers, cmake and pkg-config build and find C libraries, openssl is the second opinion that the
-# certificate tests ask, softhsm2 the token in which they put keys, faketime the clocks they move. Each is looked for by the program or package that is needed, not by
-# how it got there.
+# certificate tests ask, softhsm2 the token in which they put keys, faketime moves the clocks of nodes while they run. Each is looked for
+# by the program or package that is needed, not by how it got there.
 PACKAGES := clang libclang-dev cmake pkg-config openssl softhsm2 faketime
 
 help:

@@ -146,7 +146,6 @@ impl Network {
             earlier_keys: Vec::new(),
             binding: bound.unwrap().into_signed(),
             attestations: self.attestations(&organisation.ods, Date::new(2027, 1, 1).unwrap()),
-            revocation: None,
             manifest_version: 1,
         }
     }

@@ -3,7 +3,7 @@
 
 mod register;
 
-pub use register::{IssuedCredential, REGISTER_MAX, Register, renewed_name};
+pub use register::{IssuedCredential, REGISTER_MAX, Register, Word, renewed_name};
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -224,7 +224,8 @@ pub fn verify(
 }
 
 /// Whether two other people of the organisation agreed to the scopes that need that: each approval is signed by a person whose own
-/// credential stood under one of the organisation's keys when they gave it, and has no such scope itself.
+/// credential stood under one of the organisation's keys when they gave it, and has no such scope itself. The two have two keys, because one
+/// key under two names is one person. What only the employer knows of them, [`Register::keeps_word`] says.
 ///
 /// # Errors
 /// [`Cause::ApprovalMissing`].
@@ -239,13 +240,14 @@ pub fn check_approvals(
         return Ok(());
     }
     let scope = Scope::network(network);
-    let holds = |given: &Approval| -> Option<PersonId> {
+    let holds = |given: &Approval| -> Option<(PersonId, NodeKey)> {
         let approver = organisation.iter().find_map(|key| given.credential.verify(scope, key).ok())?.into_inner();
         let said = given.approval.verify(scope, &approver.key.into()).ok()?.into_inner();
         let entitled = approver.ods == credential.ods
             && approver.person == said.approver
             && approver.person != credential.person
             && approver.key != credential.key
+            && Some(approver.key) != credential.step_up
             && !approver.scopes.iter().any(|s| s.needs_two_people())
             && approver.not_before <= said.at.after(CLOCK_SKEW)
             && said.at < approver.not_after;
@@ -255,10 +257,11 @@ pub fn check_approvals(
             && said.scopes == scopes
             && said.at <= now.after(CLOCK_SKEW)
             && now < said.at.after(APPROVAL_LIFE);
-        (entitled && about).then_some(approver.person)
+        (entitled && about).then_some((approver.person, approver.key))
     };
-    let people: BTreeSet<PersonId> = credential.approvals.iter().take(APPROVALS_MAX).filter_map(holds).collect();
-    if people.len() >= APPROVERS { Ok(()) } else { Err(Cause::ApprovalMissing) }
+    let (people, keys): (BTreeSet<PersonId>, BTreeSet<NodeKey>) =
+        credential.approvals.iter().take(APPROVALS_MAX).filter_map(holds).unzip();
+    if people.len().min(keys.len()) >= APPROVERS { Ok(()) } else { Err(Cause::ApprovalMissing) }
 }
 
 /// The person's training, when it is over; it holds through its last day.

@@ -22,6 +22,7 @@ use careweave_protocol::cbor::CborError;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode};
 use careweave_protocol::identity::{KeyEndorsement, StaffRevocation};
 use careweave_protocol::key::PublicKey;
+use careweave_protocol::limits::CLOCK_SKEW;
 use careweave_protocol::signed::{MultiSigned, Verified};
 use careweave_protocol::time::Timestamp;
 use thiserror::Error;
@@ -44,8 +45,8 @@ pub struct Trust {
     endorsements: BTreeMap<OdsCode, Verified<KeyEndorsement>>,
     /// Organisation keys that an earlier manifest of the chain pinned: nothing stands under them now but what two people approved then.
     pinned_before: BTreeMap<OdsCode, BTreeSet<Digest>>,
-    /// Endpoints their organisation has replaced: from when they are refused, and when that may be forgotten.
-    retired: BTreeMap<(OdsCode, NodeKey), (Timestamp, Timestamp)>,
+    /// Endpoints their organisation has replaced.
+    retired: BTreeMap<(OdsCode, NodeKey), keys::Retirements>,
     beacons: BTreeMap<OdsCode, Verified<Beacon>>,
     /// The organisation that believes this: its own beacon says nothing that it did not know.
     own: Option<OdsCode>,
@@ -84,6 +85,14 @@ pub enum TrustError {
     Forked {
         /// The version.
         version: u64,
+    },
+    /// Dated in the future by more than clocks may differ: it would count as current until then, whatever beacons say.
+    #[error("MANIFEST_FROM_THE_FUTURE {version}: this version is dated {}", issued.rfc3339())]
+    FromTheFuture {
+        /// The version.
+        version: u64,
+        /// When it says it was drawn up.
+        issued: Timestamp,
     },
     /// More versions than are kept.
     #[error("the chain of manifests has reached its limit of {CHAIN_MAX}")]
@@ -143,6 +152,16 @@ impl Trust {
         pinned: Option<Digest>,
         now: Timestamp,
     ) -> Result<Self, TrustError> {
+        Self::follow(chain, pinned, now, now.after(CLOCK_SKEW))
+    }
+
+    /// As [`Trust::from_chain`], with every manifest up to the one dated `latest`.
+    fn follow(
+        chain: Vec<MultiSigned<Manifest>>,
+        pinned: Option<Digest>,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Self, TrustError> {
         let mut links = chain.into_iter();
         let mut trust = Self::from_pinned(links.next().ok_or(TrustError::Empty)?)?;
         match pinned {
@@ -150,7 +169,7 @@ impl Trust {
             _ => {}
         }
         for link in links {
-            trust.advance(link, now)?;
+            trust.advance_until(link, now, latest)?;
         }
         Ok(trust)
     }
@@ -159,8 +178,17 @@ impl Trust {
     ///
     /// # Errors
     /// A skipped or older version, too few officers of either version, another network: see [`QuorumError`].
-    /// [`TrustError::Forked`] when its officers signed it beside the one that is held.
+    /// [`TrustError::Forked`] when its officers signed it beside the one that is held, [`TrustError::FromTheFuture`] by its date.
     pub fn advance(&mut self, next: MultiSigned<Manifest>, now: Timestamp) -> Result<Advanced, TrustError> {
+        self.advance_until(next, now, now.after(CLOCK_SKEW))
+    }
+
+    fn advance_until(
+        &mut self,
+        next: MultiSigned<Manifest>,
+        now: Timestamp,
+        latest: Timestamp,
+    ) -> Result<Advanced, TrustError> {
         let held = self.current.manifest().version;
         let digest = next.statement_digest().map_err(QuorumError::from)?;
         if digest == self.current.digest() {
@@ -173,14 +201,19 @@ impl Trust {
             }
             other => other?,
         };
+        let (version, issued) = (next.manifest().version, next.manifest().issued);
+        if issued > latest {
+            return Err(TrustError::FromTheFuture { version, issued });
+        }
         if self.chain.len() >= CHAIN_MAX {
             return Err(TrustError::ChainFull);
         }
         for member in &self.current.manifest().members {
             let keys = [Some(member.key.active), member.key.next];
-            let changed = keys.into_iter().flatten().filter(|key| {
-                next.manifest().member(&member.ods).is_none_or(|after| !after.key.accepts(key))
-            });
+            let changed = keys
+                .into_iter()
+                .flatten()
+                .filter(|key| next.manifest().member(&member.ods).is_none_or(|after| !after.key.accepts(key)));
             for key in changed {
                 self.pinned_before.entry(member.ods.clone()).or_default().insert(key);
             }

@@ -48,13 +48,18 @@ use crate::store::numbers::{self, Search, other_numbers};
 use crate::store::records;
 use crate::view::SourceRecord;
 
+/// The answer, and what its receipt is kept with.
+type Answered = (Answer, Arc<(Digest, Vec<u8>)>);
+
+/// The person's question, the break-glass grant where they have one, and what an urgent purpose goes on in spite of.
+type Authorised = (Verified<Query>, Option<BreakGlassGrant>, Vec<Cause>);
+
 /// One holder's part, whatever came of it.
 struct Part {
     ods: OdsCode,
     outcome: SourceOutcome,
     ms: u32,
-    /// The answer, and what its receipt is kept with.
-    answer: Option<(Answer, Arc<(Digest, Vec<u8>)>)>,
+    answer: Option<Answered>,
 }
 
 /// Puts one view together and reports on the way. What it returns is the last reply.
@@ -291,13 +296,13 @@ impl Own {
     }
 }
 
-/// Checks signature, ownership, freshness and purpose of a person's question. Gives also what an urgent purpose goes on in spite of.
+/// Checks signature, ownership, freshness and purpose of a person's question.
 fn authorise(
     services: &Services,
     credential: &Verified<StaffCredential>,
     request: &ViewRequest,
     now: Timestamp,
-) -> Result<(Verified<Query>, Option<BreakGlassGrant>, Vec<Cause>), Cause> {
+) -> Result<Authorised, Cause> {
     let person = credential.get();
     let scope = Scope::network(&services.config.network);
     let query = request.query.verify(scope, &person.key.into()).map_err(|_| Cause::SignatureInvalid)?;

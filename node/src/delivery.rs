@@ -49,6 +49,10 @@ const READY: u8 = b'd';
 /// First byte of keys among the receipts: headers we hold, and deliveries that had their effect.
 const HEADER: u8 = b'r';
 const DONE: u8 = b'k';
+/// Bytes of one page of receipts and evidence: a fraction of the longest reply.
+const PAGE_BYTES: usize = careweave_protocol::limits::REPLY_MAX / 4;
+/// One certificate, one endorsement and one binding at their longest.
+const EVIDENCE_MOST: usize = 24 * 1024;
 /// First byte of keys of what receipts are verified with.
 const EVIDENCE: u8 = b'e';
 
@@ -145,14 +149,17 @@ pub fn receipts(services: &Services, from: Option<&[u8]>) -> Result<ReceiptPage,
     let log = &services.database.keys().log;
     let mut page = ReceiptPage::default();
     let mut named = BTreeSet::new();
+    let mut bytes = 0usize;
     for item in services.database.scan_from(Family::Receipts, &[HEADER], from.unwrap_or(&[HEADER]))? {
         let (key, sealed) = item?;
-        if page.receipts.len() >= RECEIPTS_PER_PAGE {
+        if page.receipts.len() >= RECEIPTS_PER_PAGE || bytes >= PAGE_BYTES {
             page.next = Some(ByteBuf::from(key.into_vec()));
             break;
         }
         let (Some(holder), Some(query_id)) = (recipient_of(&key), query_of(&key)) else { continue };
         let kept: Kept = cbor::from_own(&log.open(Family::Receipts, &key, sealed.into_vec())?)?;
+        // Each with evidence of its own, at the worst.
+        bytes = bytes.saturating_add(kept.header.len()).saturating_add(EVIDENCE_MOST);
         named.extend(kept.evidence);
         page.receipts.push(StoredReceipt { holder, query_id, header: kept.header, evidence: kept.evidence });
     }

@@ -2,12 +2,12 @@
 //! organisation certificates.
 //!
 //! The first certificate takes a one-time code *and* the officers: whoever knows the code may file a request, and the certificate comes once
-//! the manifest pins the key that was asked for. A member in good standing renews by itself. The service decides nothing about membership, so
+//! the manifest pins the key that was asked for. A member that is live and not suspended renews by itself. The service decides nothing about membership, so
 //! a service in the wrong hands can at most issue for keys that M officers have pinned, or that their owners have endorsed.
 //!
 //! Reading order: here, then `enrolment/newcomer.rs` (a first certificate), `enrolment/renewal.rs` (the next one), `enrolment/issue.rs` (the one
 //! place that signs), `enrolment/stored.rs` (what is kept), `enrolment/proof.rs` (the code) and `enrolment/strangers.rs` (what
-//! guessing costs), `enrolment/office.rs` (what the governance office
+//! guessing and asking in vain cost), `enrolment/office.rs` (what the governance office
 //! hands over), `enrolment/client.rs` (a member that asks). What is *not* here: when a member renews, which is upkeep's.
 
 mod client;
@@ -44,7 +44,7 @@ use crate::net::{ExchangeStream, FrameError, FramedStream};
 use crate::services::{Services, actor_of};
 use crate::store::database::Put;
 use renewal::Renewals;
-use strangers::{Guesses, Refusals};
+use strangers::{Guesses, MemberRefusals, REFUSALS_LOGGED, Refusals, Room};
 
 pub use client::{RenewError, renew};
 pub use office::{NotTaken, attest, invite, waiting};
@@ -56,6 +56,8 @@ pub struct Service {
     certificate: Vec<u8>,
     guesses: Mutex<Guesses>,
     refusals: Mutex<Refusals>,
+    /// Of renewals.
+    refused: Mutex<MemberRefusals>,
     renewals: Mutex<Renewals>,
     /// Held from reading what is stored until its next state is durable, so that a code is used up once.
     turn: tokio::sync::Mutex<()>,
@@ -121,6 +123,7 @@ impl Service {
             certificate,
             guesses: Mutex::default(),
             refusals: Mutex::default(),
+            refused: Mutex::default(),
             renewals: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
         }))
@@ -198,6 +201,19 @@ async fn record(
         tracing::error!(%error, event, "an entry could not be logged, so nothing was given");
         Cause::LogUnavailable
     })
+}
+
+/// Notes a refusal in the log, as far as there is room for those of this kind.
+async fn log_refusal(services: &Services, room: Room, of: &str, detail: String, now: Timestamp) {
+    match room {
+        Room::Left => services.admin("enrolment-refused", None, detail).await,
+        Room::Last => {
+            services.admin("enrolment-refused", None, detail).await;
+            let said = format!("{of}: {REFUSALS_LOGGED} in an hour; further ones are not in the log");
+            services.alert("enrolment-refusals", None, Some(said), now).await;
+        }
+        Room::None => tracing::debug!(detail, "a request for a certificate was refused"),
+    }
 }
 
 /// Runs what reads the store or signs on a thread that may wait.

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use careweave_certs::expiry::{self, Ending, EndingKind, Urgency, WARNING_DAYS};
 use careweave_certs::staff::Register;
@@ -55,10 +56,44 @@ struct Measured {
     log_entries: u64,
 }
 
+/// The register of issued credentials as it was last read: that of a large trust has tens of megabytes, and seldom changes.
+#[derive(Debug, Clone, Default)]
+pub struct HeldRegister {
+    /// The file's time of modification and its length, with what it held.
+    read: Option<(SystemTime, u64, Arc<Register>)>,
+}
+
+impl HeldRegister {
+    /// The register in this node directory, read again only when its file has changed; an empty one where there is none. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the register is there and cannot be read.
+    pub fn current(&mut self, dir: &Path) -> Result<Arc<Register>, MetricsError> {
+        let file = |source| MetricsError::File { path: layout::ISSUED, source };
+        let mut opened = match fs::File::open(dir.join(layout::ISSUED)) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Arc::default()),
+            Err(source) => return Err(file(source)),
+        };
+        let found = opened.metadata().map_err(file)?;
+        let stamp = (found.modified().map_err(file)?, found.len());
+        if let Some((at, length, held)) = &self.read
+            && (*at, *length) == stamp
+        {
+            return Ok(Arc::clone(held));
+        }
+        let mut bytes = Vec::new();
+        opened.read_to_end(&mut bytes).map_err(file)?;
+        let register = Arc::new(Register::from_bytes(&bytes)?);
+        self.read = Some((stamp.0, stamp.1, Arc::clone(&register)));
+        Ok(register)
+    }
+}
+
 /// Everything that will end for this node, its network and its staff; soonest first. Reads files, so not for an async thread. A
 /// register that cannot be read is left out: `node doctor` says so.
 #[must_use]
-pub fn endings(services: &Services, now: Timestamp) -> Vec<Ending> {
+pub fn endings(services: &Services, register: &mut HeldRegister, now: Timestamp) -> Vec<Ending> {
     let own = services.own();
     let identity = own.identity();
     let next_chain = fs::read(services.config.dir.join(layout::CHAIN_NEXT)).ok();
@@ -78,7 +113,7 @@ pub fn endings(services: &Services, now: Timestamp) -> Vec<Ending> {
         expiry::chain_endings(identity.chain(), EndingKind::Certificate),
         expiry::chain_endings(&next_chain, EndingKind::NextCertificate),
         expiry::attestation_endings(identity.attestations()),
-        staff_endings(services, now).unwrap_or_default(),
+        staff_endings(services, register, now).unwrap_or_default(),
     ])
 }
 
@@ -86,32 +121,25 @@ pub fn endings(services: &Services, now: Timestamp) -> Vec<Ending> {
 ///
 /// # Errors
 /// When the register is there and cannot be read.
-pub fn staff_endings(services: &Services, now: Timestamp) -> Result<Vec<Ending>, MetricsError> {
-    let bytes = match fs::read(services.config.dir.join(layout::ISSUED)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(source) => return Err(MetricsError::File { path: layout::ISSUED, source }),
-    };
-    let register = Register::from_bytes(&bytes)?;
-    let trust = services.trust();
-    let is_revoked = |digest: &_| trust.is_credential_revoked(&services.config.ods, digest);
-    Ok(expiry::staff_endings(&register, is_revoked, now))
+pub fn staff_endings(
+    services: &Services,
+    register: &mut HeldRegister,
+    now: Timestamp,
+) -> Result<Vec<Ending>, MetricsError> {
+    let register = register.current(&services.config.dir)?;
+    // Copied and let go: whoever changes what is trusted must not wait while a register is gone through.
+    let revoked = services.trust().revoked_credentials(&services.config.ods);
+    Ok(expiry::staff_endings(&register, |digest| revoked.contains(digest), now))
 }
 
-/// Everything in the exposition format. Reads files, so not for an async thread.
-#[must_use]
-pub fn render(services: &Services, now: Timestamp) -> String {
-    exposition(&measure(services, now), now)
-}
-
-/// Writes the file anew: whoever reads it sees the old one or the new one, whole.
+/// Writes the file anew, with these ends: whoever reads it sees the old one or the new one, whole.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn write(services: &Arc<Services>) -> Result<(), MetricsError> {
+pub async fn write(services: &Arc<Services>, endings: Vec<Ending>, now: Timestamp) -> Result<(), MetricsError> {
     let services = Arc::clone(services);
     let written = tokio::task::spawn_blocking(move || {
-        let text = render(&services, services.clock.now());
+        let text = exposition(&measure(&services, endings, now), now);
         replace(&services.config.dir.join(layout::METRICS), &text)
     });
     // Cancelled only when the runtime stops.
@@ -126,7 +154,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&fresh, path)
 }
 
-fn measure(services: &Services, now: Timestamp) -> Measured {
+fn measure(services: &Services, endings: Vec<Ending>, now: Timestamp) -> Measured {
     let mut skews = BTreeMap::new();
     for end in services.peers.all() {
         for (_, session) in end.gate.sessions.all() {
@@ -140,7 +168,7 @@ fn measure(services: &Services, now: Timestamp) -> Measured {
         (trust.version(), now.since(trust.current_as_of()).as_secs(), trust.manifest().members.len())
     };
     Measured {
-        endings: endings(services, now),
+        endings,
         manifest_version,
         beacon_age,
         members,
@@ -297,6 +325,30 @@ mod tests {
     fn people_are_counted_and_not_named() {
         let text = exposition(&measured(), Timestamp(0));
         assert!(!text.contains("gp1") && !text.contains("gp2"), "{text}");
+    }
+
+    #[test]
+    fn the_register_is_read_again_only_when_its_file_has_changed() {
+        let dir = std::env::temp_dir().join(format!("careweave-register-{}", std::process::id()));
+        let path = dir.join(layout::ISSUED);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut held = HeldRegister::default();
+        assert_eq!(*held.current(&dir).unwrap(), Register::default(), "nothing was issued yet");
+        fs::write(&path, Register::default().to_bytes().unwrap()).unwrap();
+        let first = held.current(&dir).unwrap();
+        assert!(Arc::ptr_eq(&first, &held.current(&dir).unwrap()));
+        let mut next = Register::default();
+        next.note_revoked(&"gp1".parse().unwrap(), Timestamp(0));
+        fs::write(&path, next.to_bytes().unwrap()).unwrap();
+        let second = held.current(&dir).unwrap();
+        assert_eq!(*second, next);
+        // As long as before, and written later.
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(!Arc::ptr_eq(&second, &held.current(&dir).unwrap()));
+        fs::write(&path, b"damaged").unwrap();
+        assert!(matches!(held.current(&dir), Err(MetricsError::Register(_))));
+        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -13,7 +13,7 @@ use careweave_certs::keystore::{KeyStoreError, PrivateKey, SoftwareKey, public_k
 use careweave_certs::private_file::{self, PrivateFileError};
 use careweave_certs::rotation::{Life, ROTATIONS_MAX, Rotations, Stage};
 use careweave_certs::trust::{PeerIdentity, Trust, TrustError};
-use careweave_certs::{binding, chain, layout};
+use careweave_certs::{binding, chain, layout, revocation};
 use careweave_protocol::cbor;
 use careweave_protocol::desk::RotationPart;
 use careweave_protocol::id::{Digest, NetworkId, NodeKey};
@@ -26,7 +26,7 @@ use careweave_protocol::limits::{
     ADVERT_ADDRESSES, ADVERT_LIFE, BINDING_LIFE, EARLIER_KEYS_MAX, REPLY_MAX, SIGNED_MAX,
 };
 use careweave_protocol::query::Cause;
-use careweave_protocol::signed::{Scope, Signed, SignedError};
+use careweave_protocol::signed::{Scope, Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
 use careweave_protocol::version::PROTOCOL_VERSION;
 use libp2p::{Multiaddr, identity};
@@ -68,7 +68,7 @@ pub enum OwnError {
     /// What is believed does not hold together.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// A statement about ourselves could not be signed.
+    /// A statement of ours could not be signed, or none of our keys has signed it.
     #[error(transparent)]
     Signing(#[from] SignedError),
 }
@@ -135,6 +135,8 @@ impl OwnIdentity {
     /// See [`OwnError`].
     pub fn load_as(config: &Config, successor: Option<RotationPart>) -> Result<Loaded, OwnError> {
         let dir = &config.dir;
+        // First: what changes while the rest is read is then read again.
+        let read_as = Self::files(dir);
         let (mut organisation_path, mut chain_path) = (layout::ORGANISATION_KEY, layout::CHAIN);
         let mut peer_path = layout::PEER_KEY;
         match successor {
@@ -170,7 +172,7 @@ impl OwnIdentity {
             attestations,
             endorsement,
             earlier_keys,
-            read: Self::files(dir),
+            read: read_as,
         })
     }
 
@@ -262,6 +264,25 @@ impl OwnIdentity {
     #[must_use]
     pub fn hello(&self, node: NodeKey, network: &NetworkId, version: u64, now: Timestamp) -> Option<NodeHello> {
         Some(self.loaded.hello(self.binding(node)?, network, version, now))
+    }
+
+    /// The organisation's own list of revoked credentials as it lies on disk now, and which of its keys has signed it: a list of before a
+    /// change of key stands under the key of then. `careweave staff revoke` changes it beside the running node.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read, or none of the keys has signed it.
+    pub fn revocation(&self, network: &NetworkId) -> Result<Option<(Verified<StaffRevocation>, PublicKey)>, OwnError> {
+        let Some(bytes) = optional(&self.loaded.dir, layout::REVOCATION)? else { return Ok(None) };
+        let list = Signed::from_bytes(bytes)?;
+        let by = |key: &PublicKey| revocation::verify(&list, network, self.identity.ods(), key);
+        let key = self.loaded.organisation.public_key();
+        match by(&key) {
+            Ok(verified) => Ok(Some((verified, key))),
+            Err(error) => {
+                let earlier = self.loaded.earlier_keys.iter().find_map(|key| Some((by(key).ok()?, key.clone())));
+                earlier.map(Some).ok_or(OwnError::Signing(error))
+            }
+        }
     }
 
     /// Where we are.
@@ -363,7 +384,7 @@ impl Loaded {
         now: Timestamp,
     ) -> Result<NodeHello, SignedError> {
         let endpoint = endpoint.unwrap_or(self.peer.node);
-        let binding = self.bind(config, (endpoint, EndpointRole::Peer), None, now)?;
+        let binding = self.bind(config, (endpoint, EndpointRole::Peer), None, (now, BINDING_LIFE))?;
         Ok(self.hello(binding, &config.network, version, now))
     }
 
@@ -372,11 +393,14 @@ impl Loaded {
         // For as long as a binding of the replaced endpoint could still run.
         let retired =
             self.retired.filter(|r| r.node != self.peer.node && now < r.from.after(BINDING_LIFE + BACK_DATING));
-        let peer = self.bind(config, (self.peer.node, EndpointRole::Peer), self.former.or(retired), now)?;
+        let whole = (now, BINDING_LIFE);
+        let peer = self.bind(config, (self.peer.node, EndpointRole::Peer), self.former.or(retired), whole)?;
         bindings.insert(self.peer.node, peer);
-        bindings.insert(self.desk.node, self.bind(config, (self.desk.node, EndpointRole::Desk), None, now)?);
+        bindings.insert(self.desk.node, self.bind(config, (self.desk.node, EndpointRole::Desk), None, whole)?);
         if let Some(former) = self.former {
-            bindings.insert(former.node, self.bind(config, (former.node, EndpointRole::Peer), None, now)?);
+            // No longer than it is accepted.
+            let rest = (now, former.from.since(now));
+            bindings.insert(former.node, self.bind(config, (former.node, EndpointRole::Peer), None, rest)?);
         }
         let advert = Advert {
             ods: config.ods.clone(),
@@ -400,9 +424,8 @@ impl Loaded {
         config: &Config,
         endpoint: (NodeKey, EndpointRole),
         retires: Option<RetiredEndpoint>,
-        now: Timestamp,
+        life: (Timestamp, Duration),
     ) -> Result<Signed<NodeBinding>, SignedError> {
-        let life = (now, BINDING_LIFE);
         let bound = binding::issue(&config.network, &config.ods, endpoint, retires, &self.organisation, life)?;
         Ok(bound.into_signed())
     }
@@ -423,15 +446,8 @@ impl Loaded {
             earlier_keys: self.earlier_keys.clone(),
             binding,
             attestations: self.attestations.clone(),
-            revocation: self.revocation(),
             manifest_version,
         }
-    }
-
-    /// The list is read anew for every connection: `careweave staff revoke` changes it beside the running node.
-    fn revocation(&self) -> Option<Signed<StaffRevocation>> {
-        let bytes = std::fs::read(self.dir.join(layout::REVOCATION)).ok()?;
-        Signed::from_bytes(bytes).ok()
     }
 }
 

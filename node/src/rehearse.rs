@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use careweave_certs::manifest::RolloutStage;
 use careweave_protocol::desk::MemberVerdict;
 use careweave_protocol::directory::Verdict;
 use careweave_protocol::id::OdsCode;
@@ -11,6 +12,7 @@ use careweave_protocol::query::Cause;
 use futures::stream::{self, StreamExt};
 
 use crate::net::directory;
+use crate::net::gate::Session;
 use crate::net::peers::PeerEnd;
 use crate::services::{Refusal, Services};
 use crate::upkeep::connect;
@@ -49,14 +51,27 @@ async fn ask_one(
         remarks: Vec::new(),
     };
     let now = services.clock.now();
-    if services.trust().is_suspended(&said.ods, None, now) {
-        said.remarks.push("SUSPENDED: not asked".to_owned());
+    let not_waited_for = {
+        let trust = services.trust();
+        let planned = trust.member(&said.ods).is_some_and(|member| member.stage == RolloutStage::Planned);
+        match (trust.is_suspended(&said.ods, None, now), planned) {
+            (true, _) => Some(format!("{}: not asked", Cause::Suspended)),
+            (_, true) => Some(format!("{}: not asked", Cause::NotLive(RolloutStage::Planned.as_str().to_owned()))),
+            _ => None,
+        }
+    };
+    if let Some(remark) = not_waited_for {
+        said.remarks.push(remark);
         return said;
     }
     let (Some(known), Some(hello)) = (services.directory.get(&said.ods, now), hello) else {
         said.remarks.push("no address is known".to_owned());
         return said;
     };
+    // What was refused some time ago is not what would be said today.
+    if !end.gate.handle.is_admitted(known.peer) {
+        services.note_refusal(known.peer, None);
+    }
     let Some(peer) = connect(end, known.peer, known.addresses).await else {
         match services.refusal(&known.peer) {
             // It answered, with a refusal: that is a verdict too.
@@ -74,6 +89,12 @@ async fn ask_one(
         }
         return said;
     };
+    // Somebody else may live at that address by now.
+    let theirs = matches!(end.gate.sessions.get(&peer), Some(Session::Node(node)) if *node.identity.ods() == said.ods);
+    if !theirs {
+        said.remarks.push("another organisation answers at its address".to_owned());
+        return said;
+    }
     match directory::rehearse(end, peer, hello).await {
         Ok(verdict) => judged(services, said, verdict),
         Err(error) => {
@@ -107,8 +128,11 @@ fn skew_of(cause: &Cause) -> Option<i64> {
     }
 }
 
-/// Whether a rotation would leave this member behind: it refuses, was not reached, or holds an older manifest than we do.
+/// Whether a rotation would leave this member behind: it refuses, was not reached, or holds an older manifest than we do. Nobody is waited for
+/// who is suspended or not yet in use.
 #[must_use]
 pub fn stands_in_the_way(verdict: &MemberVerdict) -> bool {
-    verdict.refused.is_some() || !verdict.reached || verdict.remarks.iter().any(|r| r.starts_with("MANIFEST_OLD"))
+    let says = |name: &str| verdict.remarks.iter().any(|remark| remark.starts_with(name));
+    let waited_for = !(says("SUSPENDED") || says("NOT_LIVE"));
+    waited_for && (verdict.refused.is_some() || !verdict.reached || says("MANIFEST_OLD"))
 }

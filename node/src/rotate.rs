@@ -72,6 +72,9 @@ pub enum RotateError {
     /// The successor waits for a certificate that has to be carried by hand.
     #[error("the successor has no certificate yet")]
     NoCertificate,
+    /// One endorsed key endorses nobody.
+    #[error("the manifest does not pin the present organisation key yet")]
+    NotPinned,
     /// Certificate and organisation key share the files of the next chain.
     #[error("the organisation's {0} is being changed; that has to come to its end first")]
     OtherUnderWay(&'static str),
@@ -95,6 +98,7 @@ impl RotateError {
                 "`careweave cert request`, have the office `gov issue` it, `careweave cert install`; then order the rotation again"
             }
             Self::Refused(_) => "see to the cause, then order the rotation again; nothing was changed",
+            Self::NotPinned => "have the office `gov admit` a fresh `cert request` and publish; then order the rotation again",
             Self::OtherUnderWay(_) => {
                 "order that one again, with --force once its successor is in use, to end its overlap now"
             }
@@ -134,6 +138,11 @@ pub async fn tick(services: &Arc<Services>, backoff: &mut Backoff) {
     let now = services.clock.now();
     let Ok(rotations) = own::rotations(&services.config.dir) else { return };
     backoff.retain(|_, until| now < *until);
+    if let Ok(_nobody_rotates) = services.rotating.try_lock()
+        && let Err(error) = mend_endpoint(services).await
+    {
+        tracing::error!(%error, "the endpoint of the present node key could not be started");
+    }
     for part in RotationPart::ALL {
         let life = life(services, part);
         let due = Stage::due(rotations.0.get(&part), life, now);
@@ -368,14 +377,43 @@ async fn activate_endpoint(services: &Arc<Services>, now: Timestamp, until: Time
     let dir = services.config.dir.clone();
     let key = blocking(move || Ok(endpoint_key(&dir, careweave_certs::layout::PEER_KEY_NEXT)?)).await?;
     let pair = keypair(&key.signer, careweave_certs::layout::PEER_KEY_NEXT)?;
-    let signers = [&key.signer, &services.endpoint_key().signer]
+    let next = crate::node::start_peer_end(pair, key, &services.config, services.inbound.clone()).await?;
+    let moved = async {
+        move_files(services, RotationPart::NodeKey, now, until).await?;
+        Ok::<_, RotateError>(services.reload_identity().await?)
+    };
+    if let Err(error) = moved.await {
+        // An endpoint that nobody sweeps must not go on taking connections; [`mend_endpoint`] starts it again when it is due.
+        next.gate.handle.shutdown().await;
+        return Err(error);
+    }
+    enter(services, next, now).await;
+    Ok(())
+}
+
+/// Starts the endpoint of the key that lies on disk, where a step that was cut short has left another one in use.
+async fn mend_endpoint(services: &Arc<Services>) -> Result<(), RotateError> {
+    let own = services.own();
+    if own.node_key() == services.peers.current().node() {
+        return Ok(());
+    }
+    let (pair, key) = (own.peer_keypair()?, Arc::clone(own.peer()));
+    let next = crate::node::start_peer_end(pair, key, &services.config, services.inbound.clone()).await?;
+    enter(services, next, services.clock.now()).await;
+    Ok(())
+}
+
+/// Puts an endpoint in use, connects it to everybody the one before is connected with, and lets that one take nobody new.
+async fn enter(services: &Arc<Services>, next: Arc<PeerEnd>, now: Timestamp) {
+    let before = services.peers.current();
+    let signers = [&next.key().signer, &before.key().signer]
         .map(|s| Arc::clone(s) as Arc<dyn careweave_protocol::key::Signer>);
     // Checkpoints by both from here on: whoever knows only one of the keys believes the log.
     drop(services.audit.sign_with(signers.to_vec()).await);
-    let next = crate::node::start_peer_end(pair, key, &services.config, services.inbound.clone()).await?;
-    move_files(services, RotationPart::NodeKey, now, until).await?;
-    services.reload_identity().await?;
-    let before = services.peers.current();
+    // First, so that every session it opens is one that is swept; whoever asks meanwhile dials.
+    if let Some(older) = services.peers.put_in_use(Arc::clone(&next)) {
+        older.gate.handle.shutdown().await;
+    }
     let wanted: Vec<_> = services
         .directory
         .all(now)
@@ -387,12 +425,8 @@ async fn activate_endpoint(services: &Arc<Services>, now: Timestamp, until: Time
         async move { connect(&next, known.peer, known.addresses).await }
     }))
     .await;
-    if let Some(older) = services.peers.put_in_use(next) {
-        older.gate.handle.shutdown().await;
-    }
     // New connections come to the new one; those that are open go on.
     before.gate.handle.stop_listening().await;
-    Ok(())
 }
 
 /// Lets exchanges under way on an endpoint come to their end, within reason.

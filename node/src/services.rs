@@ -5,23 +5,21 @@ mod belief;
 pub use belief::NotTakenIn;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use careweave_certs::keystore::SoftwareKey;
-use careweave_certs::trust::{Advanced, Eligibility, NoticeError, PeerIdentity, Trust, TrustError};
+use careweave_certs::trust::{Eligibility, PeerIdentity, Trust};
 use careweave_protocol::audit::{Actor, AuditEntry, EntryKind};
 use careweave_protocol::delivery::{Alert, AlertKind};
-use careweave_protocol::desk::GovernanceDocument;
 use careweave_protocol::id::{Digest, NodeKey};
-use careweave_protocol::identity::{AdvertRecord, EndpointRole, NodeBinding, NodeHello, StaffCredential, StaffGroup};
+use careweave_protocol::identity::{AdvertRecord, NodeHello, StaffCredential, StaffGroup};
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::policy::PolicyBundle;
 use careweave_protocol::query::{BreakGlassGrant, Cause, Purpose, Query};
-use careweave_protocol::signed::{MultiSigned, Signed, SignedError, Verified};
+use careweave_protocol::signed::{Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
 use libp2p::PeerId;
-use serde_bytes::ByteBuf;
-use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 
 use crate::answer::authenticate::{Asked, describe};
@@ -37,7 +35,7 @@ use crate::net::Inbound;
 use crate::net::directory::Directory;
 use crate::net::gate::Gate;
 use crate::net::peers::{EndpointKey, PeerEnd, Peers};
-use crate::own::{OwnError, OwnIdentity};
+use crate::own::OwnIdentity;
 use crate::review::{self, Opening, ReviewError, Reviews};
 use crate::store::database::{Database, Put, StoreError};
 use crate::store::patients;
@@ -46,6 +44,10 @@ use crate::view::medicines::dmd::Dmd;
 
 /// Credentials that verified lately: one for each person who asks in a busy hour, at about 1 KiB each.
 const CREDENTIALS_KEPT: usize = 16_384;
+/// Judgements of one peer within [`JUDGED_WITHIN`]: a rotation is a handful, a script is stopped.
+const JUDGED_MOST: u32 = 30;
+/// The time over which they are counted.
+const JUDGED_WITHIN: std::time::Duration = std::time::Duration::from_secs(60);
 /// Causes of failed connections remembered, for `node peers`: one for each member of a large network.
 const CAUSES_KEPT: usize = 1_024;
 
@@ -97,8 +99,14 @@ pub struct Services {
     trust: RwLock<Trust>,
     credentials: Mutex<HashMap<Digest, (Verified<StaffCredential>, PublicKey)>>,
     causes: Mutex<HashMap<PeerId, Refusal>>,
-    /// Held while trust is written, so that an older state never replaces a newer one on disk.
-    keeping: tokio::sync::Mutex<()>,
+    /// Held while the own identity is read anew.
+    reloading: tokio::sync::Mutex<()>,
+    /// Counts changes of trust.
+    trust_changes: AtomicU64,
+    /// Held while trust is written, so that an older state never replaces a newer one on disk: how many changes what was written last holds.
+    keeping: tokio::sync::Mutex<u64>,
+    /// How often each peer has shown itself anew, or asked what we would make of somebody, in the minute that began then.
+    judged: Mutex<HashMap<PeerId, (Timestamp, u32)>>,
 }
 
 /// What the upkeep task should do now and not at its next round. That trust has changed has a place of its own, so that no number of
@@ -218,7 +226,10 @@ impl Services {
             trust: RwLock::new(parts.trust),
             credentials: Mutex::default(),
             causes: Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
+            trust_changes: AtomicU64::new(0),
             keeping: tokio::sync::Mutex::default(),
+            judged: Mutex::default(),
         }
     }
 
@@ -335,8 +346,6 @@ impl Services {
         entry.beacon_age = age;
     }
 
-    /// What somebody who holds this manifest version may lack: later manifests, and every notice held.
-    #[must_use]
     fn check_current(
         &self,
         known: &Verified<StaffCredential>,
@@ -358,13 +367,24 @@ impl Services {
         if !shown || !(endorsed || trust.accepts_key(&credential.ods, &key.spki_hash(), now)) {
             return Err(Cause::CredentialInvalid);
         }
-        if trust.is_suspended(&credential.ods, None, now) || trust.is_credential_suspended(&digest, now) {
+        let stopped = trust.is_credential_suspended(&digest, now) || trust.is_key_suspended(&credential.key, now);
+        if trust.is_suspended(&credential.ods, None, now) || stopped {
             return Err(Cause::Suspended);
         }
         if trust.is_credential_revoked(&credential.ods, &digest) {
             return Err(Cause::CredentialRevoked);
         }
         Ok(())
+    }
+
+    /// Whether a peer may be judged once more now: each judgement costs a dozen signature checks.
+    #[must_use]
+    pub fn may_be_judged(&self, peer: PeerId, now: Timestamp) -> bool {
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        judged.retain(|_, (since, _)| now.since(*since) < JUDGED_WITHIN);
+        let (_, count) = judged.entry(peer).or_insert((now, 0));
+        *count = count.saturating_add(1);
+        *count <= JUDGED_MOST
     }
 
     /// Remembers why a connection did not pass.

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::expiry_watch::ExpiryWatch;
-use crate::metrics;
+use crate::metrics::{self, HeldRegister};
 use crate::net::ConnectError;
 use crate::net::directory::{self, Directory, peer_of};
 use crate::net::gate::{NodeSession, Session};
@@ -33,6 +33,8 @@ use crate::store::database::{Family, StoreError};
 const ROUND: Duration = Duration::from_secs(15);
 /// Until the first members are reached, rounds are short: a network that starts together finds itself in seconds.
 const FIRST_ROUND: Duration = Duration::from_millis(500);
+/// Times that a connected member is told what this node has become: a busy one may miss one or two.
+const INTRODUCTIONS: usize = 3;
 /// Time to reach one member.
 const REACH: Duration = Duration::from_secs(5);
 /// Between two beacons of a node that signs them; an hour is the longest the design allows, half of it survives one failure.
@@ -51,7 +53,18 @@ const DAY_MS: i64 = 86_400_000;
 /// Runs until cancelled. Three things side by side: a member that is slow to be reached, or to say its news, must not put off that
 /// another's connections are cut.
 pub async fn run(services: Arc<Services>, news: mpsc::Receiver<PeerId>) {
-    tokio::join!(rounds(&services), pulls(&services, news), cuts(&services));
+    tokio::join!(rounds(&services), pulls(&services, news), cuts(&services), rotations(&services));
+}
+
+/// Takes the steps of rotations that time asks for. By itself, because asking every member takes as long as the slowest of them.
+async fn rotations(services: &Arc<Services>) {
+    let mut backoff = rotate::Backoff::new();
+    let mut rounds = interval(ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        rounds.tick().await;
+        rotate::tick(services, &mut backoff).await;
+    }
 }
 
 /// Acts on every change of trust at once.
@@ -68,28 +81,35 @@ async fn cuts(services: &Arc<Services>) {
     }
 }
 
-/// Pulls from peers that say they have news: from each one at a time, so at most one for each connected peer.
+/// Pulls from peers that say they have news: from each one at a time, so at most one for each connected peer. News that comes while one is
+/// being asked may be newer than its answer, so it is asked once more.
 async fn pulls(services: &Arc<Services>, mut news: mpsc::Receiver<PeerId>) {
     let mut pulling = JoinSet::new();
-    let mut from = HashSet::new();
+    let (mut from, mut again) = (HashSet::new(), HashSet::new());
+    let ask = |peer: PeerId| {
+        let services = Arc::clone(services);
+        async move {
+            for end in services.peers.all() {
+                if end.gate.handle.is_admitted(peer) {
+                    pull(&services, &end, peer).await;
+                    break;
+                }
+            }
+            peer
+        }
+    };
     loop {
         tokio::select! {
             Some(peer) = news.recv() => if from.insert(peer) {
-                let services = Arc::clone(services);
-                pulling.spawn(async move {
-                    for end in services.peers.all() {
-                        if end.gate.handle.is_admitted(peer) {
-                            pull(&services, &end, peer).await;
-                            break;
-                        }
-                    }
-                    peer
-                });
+                pulling.spawn(ask(peer));
+            } else {
+                again.insert(peer);
             },
             Some(done) = pulling.join_next() => match done {
+                Ok(peer) if again.remove(&peer) => { pulling.spawn(ask(peer)); }
                 Ok(peer) => { from.remove(&peer); }
                 // Cannot happen; peers that are never forgotten would never be asked again.
-                Err(_) => from.clear(),
+                Err(_) => { from.clear(); again.clear(); }
             },
             else => return,
         }
@@ -104,7 +124,7 @@ async fn rounds(services: &Arc<Services>) {
     let mut beacon_signed: Option<Timestamp> = None;
     let mut steps = ClockSteps::new(services.clock.now());
     let mut watch = ExpiryWatch::default();
-    let mut backoff = rotate::Backoff::new();
+    let mut register = HeldRegister::default();
     loop {
         rounds.tick().await;
         let now = services.clock.now();
@@ -118,7 +138,6 @@ async fn rounds(services: &Arc<Services>) {
         if services.reload().await || renewed || stepped {
             introduce(services).await;
         }
-        rotate::tick(services, &mut backoff).await;
         // What ends by itself, a binding or a certificate, is no change of trust.
         sweep(services).await;
         let reached = reach(services).await;
@@ -127,7 +146,7 @@ async fn rounds(services: &Arc<Services>) {
             tracing::error!(%error, "overdue reviews could not be escalated");
         }
         Directory::keep(services).await;
-        look_ahead(services, &mut watch).await;
+        look_ahead(services, &mut watch, &mut register).await;
         if let Err(error) = keep_time(services).await {
             tracing::error!(%error, "highest time could not be kept");
         }
@@ -208,20 +227,25 @@ pub async fn introduce(services: &Arc<Services>) {
             let Session::Node(node) = session else { continue };
             let (services, end) = (Arc::clone(services), Arc::clone(&end));
             telling.spawn(async move {
-                let told = timeout(REACH, directory::introduce(&services, &end, peer)).await;
                 let ods = node.identity.ods();
-                match told {
-                    Ok(Ok(Verdict { refused: Some(cause @ Cause::ClockSkew(_)), .. })) => {
-                        cut(&services, &end, (peer, ods), Refusal::Theirs(cause)).await;
+                for _ in 0..INTRODUCTIONS {
+                    match timeout(REACH, directory::introduce(&services, &end, peer)).await {
+                        Ok(Ok(Verdict { refused: Some(cause @ Cause::ClockSkew(_)), .. })) => {
+                            return cut(&services, &end, (peer, ods), Refusal::Theirs(cause)).await;
+                        }
+                        Ok(Ok(Verdict { refused: Some(cause), .. })) => {
+                            return tracing::warn!(%ods, %cause, "a member does not accept what this node has become");
+                        }
+                        Ok(Ok(_)) => return,
+                        Ok(Err(error)) => tracing::debug!(%ods, %error, "not introduced"),
+                        Err(_) => tracing::debug!(%ods, "not introduced in time"),
                     }
-                    Ok(Ok(Verdict { refused: Some(cause), .. })) => {
-                        tracing::warn!(%ods, %cause, "a member does not accept what this node has become");
-                    }
-                    Ok(Ok(_)) => {}
-                    // It learns when it next connects.
-                    Ok(Err(error)) => tracing::debug!(%ods, %error, "not introduced"),
-                    Err(_) => tracing::debug!(%ods, "not introduced in time"),
                 }
+                // It must not go on with what this node was: receipts would be kept with a chain that nobody believes any more. It learns when
+                // it connects again.
+                tracing::warn!(%ods, "connection ended, because the member could not be told what this node has become");
+                end.gate.handle.disconnect(peer).await;
+                end.gate.sessions.remove(&peer);
             });
         }
     }
@@ -276,16 +300,19 @@ fn current(services: &Services, node: &NodeSession, now: Timestamp) -> Result<()
 }
 
 /// Says once for each threshold what is about to end, and writes what is measured.
-async fn look_ahead(services: &Arc<Services>, watch: &mut ExpiryWatch) {
+async fn look_ahead(services: &Arc<Services>, watch: &mut ExpiryWatch, register: &mut HeldRegister) {
     let (looking, now) = (Arc::clone(services), services.clock.now());
+    let mut held = std::mem::take(register);
+    let looking = tokio::task::spawn_blocking(move || (metrics::endings(&looking, &mut held, now), held));
     // Cancelled only when the runtime stops.
-    let Ok(endings) = tokio::task::spawn_blocking(move || metrics::endings(&looking, now)).await else { return };
+    let Ok((endings, held)) = looking.await else { return };
+    *register = held;
     for crossed in watch.warn_once(&endings, now) {
         let (what, at) = (&crossed.ending.what, crossed.ending.at);
         let days = at.0.saturating_sub(now.0).div_euclid(DAY_MS);
         tracing::warn!(%what, until = %at.rfc3339(), days, urgency = ?crossed.urgency, "it ends soon, or is over");
     }
-    if let Err(error) = metrics::write(services).await {
+    if let Err(error) = metrics::write(services, endings, now).await {
         tracing::warn!(%error, "measurements could not be written");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use careweave_certs::keystore::{Algorithm, PrivateKey, SoftwareKey};
 use careweave_certs::staff::{self, StaffGrant, StaffRequest, renewed_name};
+use careweave_certs::trust::Trust;
 use careweave_certs::{layout, private_file, revocation};
 use careweave_node::clock::Clock;
 use careweave_protocol::cbor;
@@ -291,6 +292,103 @@ fn people_are_revoked_and_renewed_across_a_change_of_the_organisation_s_key() {
     let foreign = network.commands().staff_revoke(HOME, "gp").unwrap();
     assert_eq!(foreign.status, 4, "{}", foreign.everything());
     assert!(foreign.stderr.contains("stands under no key"), "{}", foreign.stderr);
+}
+
+#[test]
+fn whom_governance_has_suspended_the_employer_neither_renews_nor_issues_again() {
+    let network = Network::builder().organisations(&[HOME, HOSPITAL]).establish().unwrap();
+    for profile in ["Y91001-gp", "Y91001-rn", "Y91001-pha"] {
+        network.profile(profile).unwrap();
+    }
+    // One by a credential that was renewed since, one by their key; and the nurse not at all.
+    let first = listed(&network, HOME);
+    let by_digest =
+        first.iter().find(|line| line["person"] == "gp").unwrap()["credential"].as_str().unwrap().to_owned();
+    network.commands().staff_renew(HOME, &["--person", "gp"]).unwrap().expect_status(0).unwrap();
+    let key = issue(&network, "Y91001-pha", &grant()).into_inner().key;
+    let key = careweave_node::net::directory::peer_id(key).unwrap();
+    suspend(&network, HOME, &["--credential", &by_digest]);
+    suspend(&network, HOME, &["--node", &key.to_string()]);
+    let renewed = network.commands().staff_renew(HOME, &["--all"]).unwrap().expect_status(3).unwrap();
+    assert_eq!(people(&renewed, "renewed"), ["rn"]);
+    assert_eq!(people(&renewed, "left_out"), ["gp", "pha"]);
+    for at in ["/left_out/0/cause", "/left_out/1/cause"] {
+        assert_eq!(renewed.field(at).unwrap(), "SUSPENDED");
+    }
+    let out = network.layout().post().join("again.credential");
+    for profile in ["Y91001-gp", "Y91001-pha"] {
+        let again = network.commands().staff_issue(&Staff::named(profile).unwrap(), &[], &out).unwrap();
+        assert_eq!(again.status, 6, "{}", again.everything());
+        assert!(again.stderr.contains("SUSPENDED") && !out.exists(), "{}", again.stderr);
+    }
+    network.commands().staff_issue(&Staff::named("Y91001-rn").unwrap(), &[], &out).unwrap().expect_status(0).unwrap();
+}
+
+#[test]
+fn the_word_of_whoever_was_revoked_suspended_or_never_hired_counts_for_nothing_and_no_word_outlives_a_revocation() {
+    let network = Network::builder().organisations(&[HOME, HOSPITAL]).establish().unwrap();
+    let auditor = Staff { scope: Some("audit"), ..Staff::named("Y91001-rn.auditor").unwrap() };
+    let [it, gp, rn, pha] =
+        ["Y91001-it", "Y91001-gp", "Y91001-rn", "Y91001-pha"].map(|name| Staff::named(name).unwrap());
+    network.commands().staff_request(&auditor).unwrap().expect_status(0).unwrap();
+    let approve = |by: &Staff, name: &str| {
+        let path = network.layout().post().join(name);
+        network.commands().staff_approve(&auditor, by, &path).unwrap().expect_status(0).unwrap();
+        path
+    };
+    let [by_it, by_gp, by_rn, by_pha] = [&it, &gp, &rn, &pha].map(|person| {
+        network.hire(person).unwrap();
+        approve(person, &format!("{}.approval", person.ending))
+    });
+    // Signed with the organisation's key and entered nowhere: real to every peer, and known here to be nobody's.
+    let invented = Staff::named("Y91001-rn.invented").unwrap();
+    network.hire(&invented).unwrap();
+    hold(&network, "Y91001-rn.invented", issue(&network, "Y91001-rn.invented", &grant()).signed());
+    let by_invented = approve(&invented, "invented.approval");
+    network.commands().staff_revoke(HOME, "rn").unwrap().expect_status(0).unwrap();
+    let theirs = listed(&network, HOME).into_iter().find(|line| line["person"] == "pha").unwrap();
+    suspend(&network, HOME, &["--credential", theirs["credential"].as_str().unwrap()]);
+
+    let out = network.layout().post().join("auditor.credential");
+    for second in [&by_rn, &by_pha, &by_invented] {
+        let refused = network.commands().staff_issue(&auditor, &[by_it.clone(), second.clone()], &out).unwrap();
+        assert_eq!(refused.status, 6, "{second:?} {}", refused.everything());
+        assert!(refused.stderr.contains("APPROVAL_MISSING") && !out.exists(), "{}", refused.stderr);
+    }
+    let both = [by_it, by_gp];
+    network.commands().staff_issue(&auditor, &both, &out).unwrap().expect_status(0).unwrap();
+
+    // Without one of the two it is not renewed; whoever comes back after a revocation is approved anew.
+    network.commands().staff_revoke(HOME, "gp").unwrap().expect_status(0).unwrap();
+    let renewed = network.commands().staff_renew(HOME, &["--person", "rn-auditor"]).unwrap().expect_status(3).unwrap();
+    assert_eq!(renewed.field("/left_out/0/cause").unwrap(), "APPROVAL_MISSING");
+    let back = network.layout().post().join("gp.credential");
+    network.commands().staff_issue(&gp, &[], &back).unwrap().expect_status(0).unwrap();
+    fs::remove_file(&out).unwrap();
+    let before = network.commands().staff_issue(&auditor, &both, &out).unwrap();
+    assert_eq!((before.status, out.exists()), (6, false), "{}", before.everything());
+    network.commands().staff_revoke(HOME, "rn-auditor").unwrap().expect_status(0).unwrap();
+    private_file::replace(
+        &network.layout().profile("Y91001-gp").join(layout::STAFF_CREDENTIAL),
+        &fs::read(&back).unwrap(),
+    )
+    .unwrap();
+    let again = [approve(&it, "it-again.approval"), approve(&gp, "gp-again.approval")];
+    network.commands().staff_issue(&auditor, &again, &out).unwrap().expect_status(0).unwrap();
+}
+
+/// An officer's suspension, as the node of this organisation has taken it in.
+fn suspend(network: &Network, ods: &str, target: &[&str]) {
+    let [dir, passphrase] = [network.layout().governance(), network.layout().passphrase()];
+    let out = network.layout().post().join("suspension.cbor");
+    let [dir, passphrase, file] = [&dir, &passphrase, &out].map(|path| path.to_string_lossy().into_owned());
+    let how = ["--reason", "incident 7", "--dir", &dir, "--passphrase-file", &passphrase, "--out", &file];
+    network.programs().run(None, &[&["gov", "suspend"], target, &how].concat()).unwrap().expect_status(0).unwrap();
+    let (held, now) = (network.layout().node(ods).join(layout::MANIFEST), Clock.now());
+    let mut trust = Trust::from_bytes(&fs::read(&held).unwrap(), now).unwrap();
+    assert!(trust.accept_suspension(Signed::from_bytes(fs::read(&out).unwrap()).unwrap(), now).unwrap());
+    private_file::replace(&held, &trust.to_bytes().unwrap()).unwrap();
+    fs::remove_file(&out).unwrap();
 }
 
 /// Lines of `staff list -o json`.

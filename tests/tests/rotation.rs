@@ -105,6 +105,7 @@ fn node_key(office: &Office<'_>, load: &Load, ods: &str) -> Secret {
 fn organisation_key(office: &Office<'_>, load: &Load, ods: &str) -> Secret {
     let directory = office.network.layout().node(ods);
     let secret = Secret::read(&directory.join(layout::ORGANISATION_KEY));
+    assert_eq!(secret.found_under(&directory).len(), 1, "the search finds what is there");
     let prepared = office.rotate(ods, &["--key", "organisation"]);
     assert_eq!(prepared.status, 1, "{}", prepared.everything());
     assert!(prepared.everything().contains("no certificate yet"), "{}", prepared.everything());

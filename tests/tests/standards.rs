@@ -61,7 +61,9 @@ fn a_care_home_whose_standard_lapsed_is_refused_by_name_and_answered_again_once_
     home.refused("NOT_LIVE planned");
     let urgent = home.emergency();
     assert_eq!((urgent.status, urgent.field("/error/cause").unwrap()), (6, "NOT_LIVE planned".into()));
-    home.others_go_on();
+    let seen = view(network, GP, &ada(), &[]).expect_status(0).unwrap().json().unwrap();
+    assert_eq!(source(&seen, HOSPITAL)["outcome"], "answered");
+    assert_eq!(source(&seen, HOME)["reason"], "not in use yet");
     home.stage("live");
     home.answered();
     assert_eq!(network.pid(HOME).unwrap(), pid, "never restarted");

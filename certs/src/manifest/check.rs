@@ -27,6 +27,9 @@ pub enum ManifestError {
     /// No accepted root.
     #[error("no root certificate is accepted")]
     NoRoot,
+    /// An authority's certificate stands there more than once: one of its states would hide behind the other.
+    #[error("the same authority certificate is listed twice")]
+    SameCertificate,
     /// More members than the limit.
     #[error("{0} members are more than a manifest holds")]
     TooManyMembers(usize),
@@ -84,6 +87,10 @@ impl Manifest {
             return Err(ManifestError::NoRoot);
         }
         self.check_counts()?;
+        let mut certificates = HashSet::new();
+        if !self.authorities.iter().all(|a| certificates.insert(&a.certificate)) {
+            return Err(ManifestError::SameCertificate);
+        }
         self.check_members()
     }
 

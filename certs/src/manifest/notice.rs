@@ -25,9 +25,9 @@ pub struct Suspension {
 pub enum SuspensionTarget {
     /// An organisation with all its nodes and staff.
     Member(OdsCode),
-    /// One endpoint key.
+    /// One key: an endpoint, or a person by the PeerId of their key, whichever of their credentials they show.
     Node(NodeKey),
-    /// One staff credential, by its [`careweave_protocol::signed::Verified::statement_digest`].
+    /// One staff credential, by its [`careweave_protocol::signed::Verified::statement_digest`]. A renewed one of the same person is another.
     Credential(Digest),
 }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use careweave_protocol::cbor::{self, CborError};
 use careweave_protocol::id::{Digest, NodeKey, PersonId};
-use careweave_protocol::identity::StaffCredential;
+use careweave_protocol::identity::{Approval, StaffCredential};
 use careweave_protocol::key::PublicKey;
+use careweave_protocol::limits::{APPROVAL_LIFE, CLOCK_SKEW};
 use careweave_protocol::signed::{Signed, SignedError, Verified};
 use careweave_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,17 @@ use serde::{Deserialize, Serialize};
 pub struct Register {
     /// In the order they were issued.
     pub issued: Vec<IssuedCredential>,
+    /// When each person was last revoked: nobody's word of before counts, nor does a word about them. Kept for as long as a word would count.
+    pub revoked: BTreeMap<PersonId, Timestamp>,
+}
+
+/// How close to the word its giver's credential must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Given for a credential that is issued now: the very credential that the approver showed runs.
+    Given,
+    /// Carried along by a renewal: a later credential of the same person and key will do, because a word counts for longer than a credential.
+    Carried,
 }
 
 /// One line of the register. It keeps the credential itself, because that is all a renewal needs (the person's key, which the request
@@ -67,6 +79,37 @@ impl Register {
             signed_by: organisation.spki_hash(),
             credential: credential.signed().clone(),
         });
+    }
+
+    /// Remembers that a person was revoked, and forgets what no word is left of.
+    pub fn note_revoked(&mut self, person: &PersonId, now: Timestamp) {
+        self.revoked.retain(|_, at| now < at.after(APPROVAL_LIFE).after(CLOCK_SKEW));
+        self.revoked.insert(person.clone(), now);
+    }
+
+    /// Whether an approver's word counts with their own employer: they still work here, under the key they gave it with, and neither they nor
+    /// whom it is about has been revoked since. `is_stopped` says whether a credential is revoked or suspended. That the word itself verifies is
+    /// [`super::check_approvals`]'s to say.
+    pub fn keeps_word(
+        &self,
+        approval: &Approval,
+        word: Word,
+        is_stopped: impl Fn(&IssuedCredential) -> bool,
+        now: Timestamp,
+    ) -> bool {
+        let (Ok(approver), Ok(said)) = (approval.credential.unverified(), approval.approval.unverified()) else {
+            return false;
+        };
+        let is_theirs = |c: &IssuedCredential| {
+            let own = c.person == approver.person && c.key == approver.key;
+            own && match word {
+                Word::Given => c.claims().is_ok_and(|claims| claims == approver),
+                Word::Carried => true,
+            }
+        };
+        let runs = self.running(now).any(|c| is_theirs(c) && !is_stopped(c));
+        let since = |person| self.revoked.get(person).is_none_or(|at| *at < said.at);
+        runs && since(&approver.person) && since(&said.person)
     }
 
     /// Credentials that still run, in the order they were issued.

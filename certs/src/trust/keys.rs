@@ -1,6 +1,9 @@
 //! Which keys of a member are accepted: those the manifest pins, the successor that a pinned key endorses; and endpoints that their
 //! organisation has replaced.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use careweave_protocol::id::{Digest, NetworkId, NodeKey, OdsCode};
 use careweave_protocol::identity::{KeyEndorsement, NodeBinding};
 use careweave_protocol::key::{PublicKey, Signer};
@@ -17,6 +20,14 @@ use crate::manifest::Manifest;
 /// Replaced endpoints remembered of one member: each is refused until its last binding has run out, a week later, and a member replaces
 /// one a year. Per member, so that nobody can crowd out another's.
 const RETIRED_PER_MEMBER: usize = 16;
+
+/// How much later an endorsement must say the same again, and how much earlier a retirement, to count as new: what is new is written down and
+/// handed on by every node, and nobody is to make them do so by a millisecond at a time.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+
+/// One replaced endpoint: by the hash of each organisation key under which its organisation said so, from when it is refused, and when that may
+/// be forgotten.
+pub(super) type Retirements = BTreeMap<Digest, (Timestamp, Timestamp)>;
 
 /// Signs an endorsement: `organisation`, the pinned key, says that `successor` is the organisation's as well.
 ///
@@ -46,7 +57,7 @@ impl Trust {
         self.accepts_key_with(ods, spki, None, now)
     }
 
-    /// Takes in an organisation's word on its next key; `true` when it is new.
+    /// Takes in an organisation's word on its next key; `true` when it is new. The same word again, dated less than [`AGAIN_AFTER`] later, is not.
     ///
     /// # Errors
     /// When the endorser is not pinned, the signature does not verify, or its life is over, too long, or yet to come.
@@ -59,6 +70,7 @@ impl Trust {
                 let at = |time: Timestamp| u64::try_from(time.0).unwrap_or(0);
                 Err(NoticeError::Older { shown: at(verified.get().issued), known: at(held.issued) })
             }
+            Some(held) if says_the_same(held, verified.get()) => Ok(false),
             _ => {
                 self.endorsements.insert(ods, verified);
                 Ok(true)
@@ -128,30 +140,70 @@ impl Trust {
         member.key.accepts(spki) || newest.is_some_and(endorsed)
     }
 
-    /// Remembers which endpoint a verified binding replaces; `true` when that is new. Said again with an earlier instant, the earlier one
-    /// holds: an organisation brings the end of a stolen key forward, and never puts it off.
+    /// Remembers which endpoint a verified binding replaces, and the hash of the organisation key under which the binding stands; `true` when
+    /// that is new. Said again with an earlier instant (by [`AGAIN_AFTER`]), the earlier one holds: an organisation brings the end of a stolen
+    /// key forward, and never puts it off. What was said under a key that is no longer accepted goes with that key.
     ///
     /// Only the organisation's own endpoints: a key belongs to whoever has shown a binding for it, and nobody else can end it.
-    pub fn note_retired(&mut self, binding: &NodeBinding, now: Timestamp) -> bool {
+    pub fn note_retired(&mut self, binding: &NodeBinding, signer: Digest, now: Timestamp) -> bool {
         let Some(retired) = binding.retires else { return false };
-        self.retired.retain(|_, (_, forget)| *forget > now);
+        self.retain_retired(|_, _, forget| forget > now);
         let key = (binding.ods.clone(), retired.node);
-        let full = || self.retired.keys().filter(|(ods, _)| *ods == binding.ods).count() >= RETIRED_PER_MEMBER;
-        let known = self.retired.get(&key).copied();
-        let adds_nothing = known.map_or_else(full, |(from, _)| from <= retired.from);
+        let known = self.retired.get(&key).and_then(|by| by.get(&signer)).copied();
+        let adds_nothing = known.is_some_and(|(from, _)| from < retired.from.after(AGAIN_AFTER));
         if retired.node == binding.node || adds_nothing {
             return false;
         }
+        if known.is_none() {
+            self.make_room(&binding.ods);
+        }
         let last_binding_over = retired.from.max(now).after(BINDING_LIFE + BACK_DATING);
         let forget = known.map_or(last_binding_over, |(_, forget)| forget.max(last_binding_over));
-        self.retired.insert(key, (retired.from, forget));
+        self.retired.entry(key).or_default().insert(signer, (retired.from, forget));
         true
     }
 
     /// Whether the organisation has replaced this endpoint, and the overlap is over.
     #[must_use]
     pub fn is_retired(&self, ods: &OdsCode, node: NodeKey, now: Timestamp) -> bool {
-        self.retired.get(&(ods.clone(), node)).is_some_and(|(from, _)| now >= *from)
+        let by = self.retired.get(&(ods.clone(), node));
+        by.is_some_and(|by| by.values().any(|(from, _)| now >= *from))
+    }
+
+    /// After the manifest changed: what a key said that is no longer accepted, perhaps because it was stolen, counts no more. What the
+    /// organisation itself goes on saying stands in every binding it shows.
+    pub(super) fn review_retired(&mut self, now: Timestamp) {
+        let mut accepted = BTreeSet::new();
+        for ((ods, _), by) in &self.retired {
+            let keys = by.keys().filter(|key| self.accepts_key(ods, key, now));
+            accepted.extend(keys.map(|key| (ods.clone(), *key)));
+        }
+        self.retain_retired(|ods, signer, _| accepted.contains(&(ods.clone(), *signer)));
+    }
+
+    fn retain_retired(&mut self, keep: impl Fn(&OdsCode, &Digest, Timestamp) -> bool) {
+        self.retired.retain(|(ods, _), by| {
+            by.retain(|signer, (_, forget)| keep(ods, signer, *forget));
+            !by.is_empty()
+        });
+    }
+
+    /// One more of this member: while it has no slot left, the one that would be forgotten soonest goes.
+    fn make_room(&mut self, ods: &OdsCode) {
+        loop {
+            let own = self.retired.iter().filter(|((of, _), _)| of == ods);
+            let own = own.flat_map(|((_, node), by)| by.iter().map(|(signer, (_, forget))| (*forget, *node, *signer)));
+            let all: BTreeSet<_> = own.collect();
+            let soonest = all.first().filter(|_| all.len() >= RETIRED_PER_MEMBER).copied();
+            let Some((_, node, signer)) = soonest else { return };
+            let key = (ods.clone(), node);
+            if let Some(by) = self.retired.get_mut(&key) {
+                by.remove(&signer);
+                if by.is_empty() {
+                    self.retired.remove(&key);
+                }
+            }
+        }
     }
 
     fn endorser_is_pinned(&self, endorsement: &KeyEndorsement) -> bool {
@@ -181,6 +233,13 @@ pub(crate) fn verify_endorsement(
 
 fn is_pinned(manifest: &Manifest, endorsement: &KeyEndorsement) -> bool {
     manifest.member(&endorsement.ods).is_some_and(|m| m.key.accepts(&endorsement.endorser.spki_hash()))
+}
+
+/// Whether an endorsement says no more than the one held, at nearly the same time.
+fn says_the_same(held: &KeyEndorsement, shown: &KeyEndorsement) -> bool {
+    held.successor == shown.successor
+        && held.endorser == shown.endorser
+        && shown.issued < held.issued.after(AGAIN_AFTER)
 }
 
 /// Which of two endorsements of one organisation counts: the later one, and of two of one instant always the same, whichever came first.

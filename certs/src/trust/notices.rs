@@ -58,6 +58,14 @@ pub enum NoticeError {
         /// The version held.
         known: u64,
     },
+    /// So far above what is held that nothing could ever follow it.
+    #[error("version {shown} is more than {VERSION_STEP_MAX} above {known}")]
+    TooFarAhead {
+        /// Its version.
+        shown: u64,
+        /// The version held, zero for none.
+        known: u64,
+    },
     /// One officer has more suspensions running than is allowed.
     #[error("an officer may have {SUSPENSIONS_PER_OFFICER} suspensions running")]
     TooMany,
@@ -65,6 +73,9 @@ pub enum NoticeError {
 
 /// Suspensions of one officer that may run at once: bounds what a rogue officer can make every node keep.
 const SUSPENSIONS_PER_OFFICER: usize = 1_024;
+/// How far one list of revoked credentials may be above the one held. A list is signed for each person who leaves, so a node that was away for
+/// years is far below this; a stolen key that jumped to the last version would shut its organisation out.
+const VERSION_STEP_MAX: u64 = 1 << 20;
 
 impl Trust {
     /// Takes in a suspension; `true` when it is new. Any one officer will do, and one who was removed since still counts for
@@ -89,8 +100,11 @@ impl Trust {
 
     /// Takes in an organisation's list of revoked credentials. The key proves itself by its hash in the manifest.
     ///
+    /// A list under a key that is no longer accepted gives way to one under a key that is, whatever their versions: with the key went all
+    /// credentials under it, and whoever stole it may have signed a high version.
+    ///
     /// # Errors
-    /// When the key is not pinned, the signature does not verify, or the list is not newer than the one held.
+    /// When the key is not pinned, the signature does not verify, the list is not newer than the one held or is too far above it.
     pub fn accept_revocation(
         &mut self,
         signed: &Signed<StaffRevocation>,
@@ -106,9 +120,15 @@ impl Trust {
         if list.issued > now.after(CLOCK_SKEW) {
             return Err(NoticeError::FromTheFuture);
         }
-        let known = self.revocations.get(&ods).map(|(held, _)| held.get().version);
-        match known {
-            Some(known) if list.version <= known => Err(NoticeError::Older { shown: list.version, known }),
+        let held = self.revocations.get(&ods).map(|(held, by)| (held.get().version, by.spki_hash()));
+        let known = held.map_or(0, |(version, _)| version);
+        if list.version > known.saturating_add(VERSION_STEP_MAX) {
+            return Err(NoticeError::TooFarAhead { shown: list.version, known });
+        }
+        match held {
+            Some((known, by)) if list.version <= known && self.accepts_key(&ods, &by, now) => {
+                Err(NoticeError::Older { shown: list.version, known })
+            }
             _ => {
                 self.revocations.insert(ods, (verified, organisation_key.clone()));
                 Ok(())
@@ -185,6 +205,14 @@ impl Trust {
         self.revocations.values().map(|(held, key)| (held.signed(), key))
     }
 
+    /// Those of them that others would take in now: under a key that is accepted no more a list stays in force here, and everybody who does not
+    /// hold it would refuse it.
+    pub fn accepted_revocations(&self, now: Timestamp) -> impl Iterator<Item = (&Signed<StaffRevocation>, &PublicKey)> {
+        let accepted =
+            self.revocations.iter().filter(move |(ods, (_, key))| self.accepts_key(ods, &key.spki_hash(), now));
+        accepted.map(|(_, (held, key))| (held.signed(), key))
+    }
+
     /// The newest beacon of each member that runs one.
     pub fn beacons(&self) -> impl Iterator<Item = &Signed<Beacon>> {
         self.beacons.values().map(Verified::signed)
@@ -208,10 +236,24 @@ impl Trust {
         self.active_suspensions(now).any(|s| s.target == SuspensionTarget::Credential(*credential))
     }
 
+    /// Whether governance has stopped this key now, be it an endpoint's or a person's. A person keeps their key when their credential is
+    /// renewed, so this stops every credential for it.
+    #[must_use]
+    pub fn is_key_suspended(&self, key: &NodeKey, now: Timestamp) -> bool {
+        self.active_suspensions(now).any(|s| s.target == SuspensionTarget::Node(*key))
+    }
+
     /// Whether the employer has revoked this credential.
     #[must_use]
     pub fn is_credential_revoked(&self, ods: &OdsCode, credential: &Digest) -> bool {
         self.revocations.get(ods).is_some_and(|(held, _)| revocation::revokes(held.get(), credential))
+    }
+
+    /// Everything the employer has revoked, to look many credentials up in.
+    #[must_use]
+    pub fn revoked_credentials(&self, ods: &OdsCode) -> BTreeSet<Digest> {
+        let list = self.revocations.get(ods).map(|(held, _)| held.get());
+        list.into_iter().flat_map(|list| &list.revoked).map(|entry| entry.credential).collect()
     }
 
     /// After the manifest changed: officers, members and beacon keys may have.
@@ -230,6 +272,7 @@ impl Trust {
             held.into_iter().filter(|(_, e)| self.verify_endorsement(e.signed(), now).is_ok()).collect();
         let held = std::mem::take(&mut self.beacons);
         self.beacons = held.into_iter().filter(|(_, b)| self.verify_beacon(b.signed()).is_ok()).collect();
+        self.review_retired(now);
         self.review_beacons();
     }
 
@@ -268,7 +311,7 @@ impl Trust {
         governed.flat_map(|(epoch, _)| epoch.governance.keys.iter().cloned()).collect()
     }
 
-    fn verify_beacon(&self, signed: &Signed<Beacon>) -> Result<Verified<Beacon>, NoticeError> {
+    pub(super) fn verify_beacon(&self, signed: &Signed<Beacon>) -> Result<Verified<Beacon>, NoticeError> {
         let ods = signed.unverified()?.ods;
         let scope = Scope::network(self.network());
         let mut keys = self.manifest().beacons.iter().filter(|b| b.ods == ods);

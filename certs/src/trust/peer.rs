@@ -2,7 +2,7 @@
 
 use careweave_protocol::id::{NodeKey, OdsCode};
 use careweave_protocol::identity::{
-    Attestation, EndpointRole, KeyEndorsement, NodeBinding, NodeHello, StaffCredential, StaffRevocation,
+    Attestation, EndpointRole, KeyEndorsement, NodeBinding, NodeHello, StaffCredential,
 };
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::limits::{CLOCK_SKEW, EARLIER_KEYS_MAX};
@@ -14,7 +14,7 @@ use serde_bytes::ByteBuf;
 
 use super::Trust;
 use crate::chain::OrganisationCertificate;
-use crate::{attest, binding, chain, revocation, staff};
+use crate::{attest, binding, chain, staff};
 
 /// A node whose certificate, binding and standing have been checked. Made by [`Trust::check_node`] alone; it ages, so ask
 /// [`Trust::recheck`] before relying on an old one.
@@ -28,7 +28,6 @@ pub struct PeerIdentity {
     former_keys: Vec<PublicKey>,
     binding: Verified<NodeBinding>,
     attestations: Vec<Verified<Attestation>>,
-    revocation: Option<(Verified<StaffRevocation>, PublicKey)>,
     manifest_version: u64,
     clock_ahead: i64,
 }
@@ -106,12 +105,6 @@ impl PeerIdentity {
         &self.attestations
     }
 
-    /// The list of revoked credentials it showed, and the key that signed it; hand both to [`Trust::accept_revocation`].
-    #[must_use]
-    pub fn revocation(&self) -> Option<(&Verified<StaffRevocation>, &PublicKey)> {
-        self.revocation.as_ref().map(|(list, key)| (list, key))
-    }
-
     /// The newest manifest version it said it holds.
     #[must_use]
     pub fn manifest_version(&self) -> u64 {
@@ -133,7 +126,7 @@ impl Trust {
     /// [`Trust::check_eligibility`].
     ///
     /// # Errors
-    /// The first cause found, in the order network, protocol, clock, certificate, pin, suspension, binding, revocation list.
+    /// The first cause found, in the order network, protocol, clock, certificate, pin, suspension, binding.
     pub fn check_node(
         &self,
         hello: &NodeHello,
@@ -170,15 +163,6 @@ impl Trust {
         let former = |shown: &&PublicKey| !earlier_keys.contains(shown) && self.was_pinned(ods, &shown.spki_hash());
         let former_keys = hello.earlier_keys.iter().take(EARLIER_KEYS_MAX).filter(former).cloned().collect();
         let binding = binding::verify(&hello.binding, &manifest.network, (ods, key), (peer, role), now)?;
-        let revocation = match &hello.revocation {
-            // A list of before a change of key stands under the key of then.
-            Some(list) => {
-                let by = |key: &PublicKey| revocation::verify(list, &manifest.network, ods, key).ok();
-                let mut keys = std::iter::once(key).chain(&earlier_keys);
-                Some(keys.find_map(|key| Some((by(key)?, key.clone()))).ok_or(Cause::SignatureInvalid)?)
-            }
-            None => None,
-        };
         let attestations = attest::verify_all(&hello.attestations, &manifest.network, ods, &manifest.registrars);
         let manifest_version = hello.manifest_version;
         let chain = hello.chain.clone();
@@ -191,7 +175,6 @@ impl Trust {
             former_keys,
             binding,
             attestations,
-            revocation,
             manifest_version,
             clock_ahead,
         })
@@ -269,7 +252,10 @@ impl Trust {
         let keys: Vec<&PublicKey> = employer.approval_keys().collect();
         staff::check_approvals(verified.get(), self.network(), &keys, now)?;
         let digest = verified.statement_digest();
-        if self.is_suspended(ods, None, now) || self.is_credential_suspended(&digest, now) {
+        let stopped = self.is_suspended(ods, None, now)
+            || self.is_credential_suspended(&digest, now)
+            || self.is_key_suspended(&verified.get().key, now);
+        if stopped {
             return Err(Cause::Suspended);
         }
         if self.is_credential_revoked(ods, &digest) { Err(Cause::CredentialRevoked) } else { Ok((verified, key)) }

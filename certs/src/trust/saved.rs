@@ -1,9 +1,10 @@
 //! Trust at rest: one CBOR file. Reading it verifies the chain again from its first manifest, and every notice.
 
 use careweave_protocol::cbor;
-use careweave_protocol::id::{NodeKey, OdsCode};
+use careweave_protocol::id::{Digest, NodeKey, OdsCode};
 use careweave_protocol::identity::{KeyEndorsement, StaffRevocation};
 use careweave_protocol::key::PublicKey;
+use careweave_protocol::limits::CLOCK_SKEW;
 use careweave_protocol::signed::{MultiSigned, Signed};
 use careweave_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,9 +20,12 @@ struct Saved {
     revocations: Vec<(Signed<StaffRevocation>, PublicKey)>,
     beacons: Vec<Signed<Beacon>>,
     endorsements: Vec<Signed<KeyEndorsement>>,
-    retired: Vec<((OdsCode, NodeKey), (Timestamp, Timestamp))>,
+    retired: Vec<SavedRetirement>,
     confirmed: Option<Timestamp>,
 }
+
+/// Whose endpoint, which, under which organisation key it was said, from when it is refused, and when that may be forgotten.
+type SavedRetirement = (OdsCode, NodeKey, Digest, Timestamp, Timestamp);
 
 /// Longest saved trust: as long as an enrolment, and the notices.
 pub const TRUST_MAX: usize = crate::enrolment::ENROLMENT_MAX + 64 * 1024 * 1024;
@@ -38,7 +42,13 @@ impl Trust {
             revocations: self.revocations().map(|(list, key)| (list.clone(), key.clone())).collect(),
             beacons: self.beacons().cloned().collect(),
             endorsements: self.endorsements().cloned().collect(),
-            retired: self.retired.iter().map(|(key, times)| (key.clone(), *times)).collect(),
+            retired: self
+                .retired
+                .iter()
+                .flat_map(|((ods, node), by)| {
+                    by.iter().map(|(signer, (from, forget))| (ods.clone(), *node, *signer, *from, *forget))
+                })
+                .collect(),
             confirmed: self.confirmed,
         };
         Ok(cbor::to_vec(&saved)?)
@@ -50,7 +60,8 @@ impl Trust {
     /// When the chain does not verify from its first manifest on, or a revocation list does not under the key beside it.
     pub fn from_bytes(bytes: &[u8], now: Timestamp) -> Result<Self, TrustError> {
         let saved: Saved = cbor::from_slice(bytes, TRUST_MAX)?;
-        let mut trust = Self::from_chain(saved.chain, None, now)?;
+        // What was believed once stays believed, by a clock that was put back as well.
+        let mut trust = Self::follow(saved.chain, None, now, Timestamp(i64::MAX))?;
         for suspension in saved.suspensions {
             // Refused only when its life is over; then it has no effect either way.
             drop(trust.accept_suspension(suspension, now));
@@ -61,13 +72,20 @@ impl Trust {
             trust.revocations.insert(ods, (verified, key));
         }
         for beacon in saved.beacons {
-            drop(trust.accept_beacon(&beacon, now));
+            // Not reviewed: whose trust this is, and so which beacon is its own, is said later. What they confirmed is saved beside them.
+            if let Ok(verified) = trust.verify_beacon(&beacon)
+                && verified.get().time <= now.after(CLOCK_SKEW)
+            {
+                trust.beacons.insert(verified.get().ods.clone(), verified);
+            }
         }
         for endorsement in saved.endorsements {
             // Refused when its life is over or its signer no longer pinned; then it has no effect either way.
             drop(trust.accept_endorsement(&endorsement, now));
         }
-        trust.retired = saved.retired.into_iter().filter(|(_, (_, forget))| *forget > now).collect();
+        for (ods, node, signer, from, forget) in saved.retired.into_iter().filter(|saved| saved.4 > now) {
+            trust.retired.entry((ods, node)).or_default().insert(signer, (from, forget));
+        }
         trust.confirmed = trust.confirmed.max(saved.confirmed);
         Ok(trust)
     }

@@ -16,6 +16,7 @@ use crate::staff::{Register, StaffError, StaffGrant, StaffRequest, StepUpRequest
 use crate::{binding, revocation, staff};
 
 mod approvals;
+mod behind;
 mod keys;
 mod notices;
 mod order;

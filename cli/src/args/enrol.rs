@@ -41,7 +41,8 @@ Examples:
 
 One officer invites: the code on stdout is shown once, good for one organisation and one key, and goes to that organisation by another
 channel. It lets them file a request; a certificate comes when enough officers have admitted the key. The first form hands the invitation
-to the node of a profile with the scope govern, which must run the service; the second writes it to a private file, for the third."
+to the node of a profile with the scope govern, which must run the service; the second writes it to a private file, for the third.
+Until it has been used that file is as secret as the code itself: it holds the digest with which a request is proved."
 )]
 pub struct InviteArgs {
     /// Organisation to invite

@@ -241,7 +241,7 @@ pub struct SuspendArgs {
     /// Stop this member with all its nodes and staff
     #[arg(long, value_name = "ODS")]
     pub ods: Option<OdsCode>,
-    /// Stop this endpoint
+    /// Stop this endpoint, or this person by the PeerId of their key
     #[arg(long, value_name = "PEERID", value_parser = peer_id)]
     pub node: Option<NodeKey>,
     /// Stop this staff credential

@@ -7,6 +7,7 @@ use careweave_protocol::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::args::Output;
+use crate::cmd::node_init::shown_peer_id;
 use crate::context::Context;
 use crate::desk::{Desk, DeskError};
 use crate::error::{CliError, exit};
@@ -115,6 +116,7 @@ fn status_json(status: &NodeStatus) -> Value {
         "desk_peer_id": status.desk_peer_id,
         "desk_listen": status.desk_listen,
         "log_size": status.log_size,
+        "log_keys": status.log_keys.iter().filter_map(|key| shown_peer_id(*key).ok()).collect::<Vec<_>>(),
         "data_to": status.data_to.map(Timestamp::rfc3339),
         "outbox": status.outbox,
         "warnings": status.warnings,

@@ -3,13 +3,17 @@
 //! Reading order: `request` (the person), `approve` (two colleagues, for some scopes), `issue` (the employer), `install` (the person),
 //! `renew`, `revoke`, `list` (the employer). Here: what the employer's commands share.
 
-use careweave_certs::staff::{self, Register};
+use std::collections::BTreeSet;
+
+use careweave_certs::manifest::SuspensionTarget;
+use careweave_certs::staff::{self, IssuedCredential, Register};
 use careweave_certs::{keystore, layout, private_file, revocation};
 use careweave_protocol::cbor;
+use careweave_protocol::id::{Digest, NodeKey};
 use careweave_protocol::identity::{Scope, StaffRevocation};
 use careweave_protocol::key::PublicKey;
 use careweave_protocol::limits::SIGNED_MAX;
-use careweave_protocol::signed::{Signed, Verified};
+use careweave_protocol::signed::{Document, Signed, Verified};
 use careweave_protocol::time::Timestamp;
 
 use crate::args::staff::StaffCommand;
@@ -88,7 +92,7 @@ fn revocations(
     if !path.exists() {
         return Ok(None);
     }
-    let held = Signed::<StaffRevocation>::from_bytes(read_file(&path, SIGNED_MAX)?)?;
+    let held = Signed::<StaffRevocation>::from_bytes(read_file(&path, StaffRevocation::MAX)?)?;
     let by = |key: &PublicKey| revocation::verify(&held, &node.network, &node.ods, key).ok();
     match keys.iter().find_map(|key| Some((by(key)?, key.clone()))) {
         Some(found) => Ok(Some(found)),
@@ -98,6 +102,40 @@ fn revocations(
             format!("{} stands under no key of this organisation", path.display()),
         )
         .hint("it is damaged or another organisation's: put the node's own list back from its backup")),
+    }
+}
+
+/// What must not be issued again, nor vouch for anybody.
+struct Stops {
+    /// Credentials that the organisation has revoked.
+    revoked: BTreeSet<Digest>,
+    /// Keys of people whom governance has suspended: by the key itself, or by a credential of it that still runs. A renewed credential has
+    /// another digest, so only the key holds on to the person.
+    suspended: BTreeSet<NodeKey>,
+}
+
+impl Stops {
+    /// From the organisation's own list and from what its node believes.
+    fn read(
+        node: &NodeDirectory,
+        register: &Register,
+        revoked: Option<&StaffRevocation>,
+        now: Timestamp,
+    ) -> Result<Self, CliError> {
+        let revoked = revoked.map(|list| list.revoked.iter().map(|entry| entry.credential).collect());
+        let suspended = node.trust(now)?.map(|trust| {
+            let named = trust.active_suspensions(now).filter_map(|suspension| match suspension.target {
+                SuspensionTarget::Node(key) => Some(key),
+                SuspensionTarget::Member(_) | SuspensionTarget::Credential(_) => None,
+            });
+            let held = register.running(now).filter(|held| trust.is_credential_suspended(&held.digest, now));
+            named.chain(held.map(|held| held.key)).collect()
+        });
+        Ok(Self { revoked: revoked.unwrap_or_default(), suspended: suspended.unwrap_or_default() })
+    }
+
+    fn is_stopped(&self, issued: &IssuedCredential) -> bool {
+        self.revoked.contains(&issued.digest) || self.suspended.contains(&issued.key)
     }
 }
 

@@ -101,16 +101,20 @@ fn take_in(trust: &mut Trust, document: &GovernanceDocument, now: Timestamp) -> 
     }
 }
 
-/// What is over, too early or known already does no harm; what nobody entitled has signed should never have been sent.
+/// What is over, too early or known already does no harm, nor does what stands under an organisation key that was accepted once: a node may be a
+/// manifest ahead of whoever gave it that. What nobody entitled has signed should never have been sent.
 fn believed(taken: Result<bool, NoticeError>) -> Result<bool, DeskError> {
     match taken {
         Ok(new) => Ok(new),
-        Err(NoticeError::Over | NoticeError::FromTheFuture | NoticeError::Older { .. } | NoticeError::TooMany) => {
-            Ok(false)
-        }
-        Err(error @ (NoticeError::Signed(_) | NoticeError::NotEntitled | NoticeError::KeyNotPinned)) => {
-            Err(DeskError::Trust(error.to_string()))
-        }
+        Err(
+            NoticeError::Over
+            | NoticeError::FromTheFuture
+            | NoticeError::Older { .. }
+            | NoticeError::TooFarAhead { .. }
+            | NoticeError::TooMany
+            | NoticeError::KeyNotPinned,
+        ) => Ok(false),
+        Err(error @ (NoticeError::Signed(_) | NoticeError::NotEntitled)) => Err(DeskError::Trust(error.to_string())),
     }
 }
 
@@ -123,7 +127,9 @@ mod tests {
         AuthorityCertificate, AuthorityRole, AuthorityState, Governance, MANIFEST_LIFE, Manifest, StalenessLimits,
         Suspension, SuspensionTarget,
     };
-    use careweave_protocol::id::NetworkId;
+    use careweave_certs::revocation;
+    use careweave_certs::trust::endorse;
+    use careweave_protocol::id::{NetworkId, OdsCode};
     use careweave_protocol::identity::StaffGroup;
     use careweave_protocol::key::Signer;
     use careweave_protocol::signed::Scope;
@@ -222,6 +228,26 @@ mod tests {
         assert!(advance(&mut trust, &[carried(&officer)], NOW).unwrap());
         assert!(trust.is_suspended(&"R9A".parse().unwrap(), None, NOW));
         assert!(matches!(advance(&mut trust, &[carried(&stranger)], NOW), Err(DeskError::Trust(_))));
+    }
+
+    #[test]
+    fn what_stands_under_a_key_that_is_not_accepted_any_more_is_passed_over() {
+        let (officer, organisation, successor) = (key(), key(), key());
+        let mut trust = Trust::from_pinned(signed(&officer, &officer, 1)).unwrap();
+        let ods: OdsCode = "R9A".parse().unwrap();
+        let list = revocation::issue(&network(), &ods, None, &[], &organisation, NOW).unwrap();
+        let word = endorse(&network(), &ods, &successor.public_key(), &organisation, NOW).unwrap();
+        let bytes = |bytes: &[u8]| ByteBuf::from(bytes.to_vec());
+        let documents = [
+            GovernanceDocument::StaffRevocation {
+                organisation_key: organisation.public_key(),
+                list: bytes(list.signed().as_bytes()),
+            },
+            GovernanceDocument::Endorsement(bytes(word.signed().as_bytes())),
+            carried(&signed(&officer, &officer, 2)),
+        ];
+        assert!(advance(&mut trust, &documents, NOW).unwrap());
+        assert_eq!((trust.version(), trust.revocations().count(), trust.endorsements().count()), (2, 0, 0));
     }
 
     #[test]

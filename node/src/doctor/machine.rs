@@ -116,7 +116,7 @@ fn outbox(services: &Services) -> DoctorLine {
 }
 
 fn staff(services: &Services, now: Timestamp) -> DoctorLine {
-    let endings = match metrics::staff_endings(services, now) {
+    let endings = match metrics::staff_endings(services, &mut metrics::HeldRegister::default(), now) {
         Ok(endings) => endings,
         Err(error) => {
             return failing(

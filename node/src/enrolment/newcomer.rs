@@ -13,8 +13,7 @@ use serde_bytes::ByteBuf;
 
 use super::issue::Issued;
 use super::stored::{self, Stored, Used, Waiting};
-use super::strangers::{REFUSALS_LOGGED, Room};
-use super::{Service, blocking, office, proof, record, serving, store_failed};
+use super::{Service, blocking, log_refusal, office, proof, record, serving, store_failed};
 use crate::services::Services;
 use crate::store::database::Put;
 
@@ -119,7 +118,8 @@ impl Claim {
         Ok(Self { ods: said.ods, request })
     }
 
-    /// The digest of the code that was proved. Whoever was not invited, has the wrong code, or guessed too often hears the same.
+    /// The digest of the code that was proved. Whoever was not invited or has the wrong code hears the same; a right one is never refused here,
+    /// however many wrong ones came before.
     async fn prove(
         &self,
         services: &Arc<Services>,
@@ -134,8 +134,8 @@ impl Claim {
         let right = proof::holds(code.as_ref(), self.request.as_bytes(), &hello.proof);
         let mut guesses = service.guesses.lock().unwrap_or_else(PoisonError::into_inner);
         match code {
-            Some(code) if right && !guesses.is_over(&self.ods, now) => Ok(code),
-            Some(_) if !right && guesses.wrong(&self.ods, now) => {
+            Some(code) if right => Ok(code),
+            Some(_) if guesses.wrong(&self.ods, now) => {
                 Err(Refused { alert: Some("enrolment-guessing"), ..self.refused(Cause::InvitationInvalid) })
             }
             _ => Err(self.refused(Cause::InvitationInvalid)),
@@ -210,15 +210,7 @@ impl Refused {
             services.alert(event, None, Some(detail.clone()), now).await;
         }
         let room = service.refusals.lock().unwrap_or_else(PoisonError::into_inner).take(now);
-        match room {
-            Room::Left => services.admin("enrolment-refused", None, detail).await,
-            Room::Last => {
-                services.admin("enrolment-refused", None, detail).await;
-                let said = format!("{REFUSALS_LOGGED} in an hour; further ones are not in the log");
-                services.alert("enrolment-refusals", None, Some(said), now).await;
-            }
-            Room::None => tracing::debug!(detail, "a request for a certificate was refused"),
-        }
+        log_refusal(services, room, "strangers", detail, now).await;
     }
 }
 

@@ -1,4 +1,8 @@
 //! A member's next certificate: for whoever is in good standing, for a key that the manifest pins or its owner has endorsed.
+//!
+//! Good standing is to be a member past the planned stage that is not suspended. A lapsed or missing attestation, an expired manifest and old news
+//! do not stop a renewal, they are told in the log: each of them refuses direct care where the member asks for it, and lets emergency and
+//! break-glass go on with an alert. Without a certificate those would end as well, a few weeks later, for want of training or of a form.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -6,16 +10,17 @@ use std::time::Duration;
 
 use careweave_certs::attest;
 use careweave_certs::authority::CertificateRequest;
+use careweave_certs::manifest::RolloutStage;
 use careweave_certs::trust::{PeerIdentity, Trust};
 use careweave_protocol::directory::{RenewalReply, RenewalRequest};
-use careweave_protocol::id::{Digest, OdsCode};
+use careweave_protocol::id::{Digest, NodeKey, OdsCode};
 use careweave_protocol::identity::{Attestation, KeyEndorsement};
-use careweave_protocol::query::{Cause, Purpose};
+use careweave_protocol::query::Cause;
 use careweave_protocol::signed::{Signed, Verified};
 use careweave_protocol::time::Timestamp;
 
 use super::issue::Issued;
-use super::{blocking, office, record, serving, store_failed, stored};
+use super::{blocking, log_refusal, office, record, serving, store_failed, stored};
 use crate::services::Services;
 
 /// Answers a member's request.
@@ -25,8 +30,9 @@ pub(super) async fn answer(services: &Arc<Services>, member: &PeerIdentity, requ
         Ok(reply) => reply,
         Err(cause) => {
             // Where nobody is served, nothing was refused that could have been had here.
-            if services.enrolment.is_some() {
-                services.admin("enrolment-refused", None, format!("{ods}: {cause}")).await;
+            if let Some(service) = &services.enrolment {
+                let room = service.refused.lock().unwrap_or_else(PoisonError::into_inner).take(&ods, now);
+                log_refusal(services, room, ods.as_str(), format!("{ods}: {cause}"), now).await;
             }
             RenewalReply::Refused(cause)
         }
@@ -38,6 +44,8 @@ struct Granted {
     issued: Issued,
     key: Digest,
     attestations: Vec<Signed<Attestation>>,
+    /// What direct care is refused for meanwhile.
+    lapses: Vec<Cause>,
     /// Whether it was signed for this request, and not for one shortly before.
     fresh: bool,
 }
@@ -52,10 +60,11 @@ async fn renew(
         let (member, request) = (member.clone(), request.clone());
         blocking(services, move |services| judge(services, &member, &request, now)).await?
     };
-    let Granted { issued, key, attestations, fresh } = granted;
+    let Granted { issued, key, attestations, lapses, fresh } = granted;
     if fresh {
         let (ods, certificate) = (member.ods(), &issued.certificate);
-        let detail = format!("{ods}: until {}, organisation key {key}", certificate.not_after().rfc3339());
+        let lapsed: String = lapses.iter().map(|cause| format!("; in spite of {cause}")).collect();
+        let detail = format!("{ods}: until {}, organisation key {key}{lapsed}", certificate.not_after().rfc3339());
         record(services, "certificate-renewed", None, detail, Vec::new()).await?;
         // Only now: what is not in the log is not handed out by the next request either.
         if let Some(service) = &services.enrolment {
@@ -74,12 +83,7 @@ fn judge(
 ) -> Result<Granted, Cause> {
     let (service, ods) = (serving(services, now)?, member.ods());
     let attested = attested(services, member)?;
-    // What a query for direct care would be refused for, a certificate is refused for.
-    let standing =
-        services.trust().check_standing((ods, Some(member.node())), &attested, None, Purpose::Treat, now).refused;
-    if let Some(cause) = standing {
-        return Err(cause);
-    }
+    let lapses = standing(&services.trust(), (ods, member.node()), &attested, now)?;
     let asked = CertificateRequest::from_pem(&request.certificate_request).map_err(|_| Cause::Malformed)?;
     if !asked.is_for(&services.config.network, ods) {
         return Err(Cause::CertInvalid);
@@ -95,7 +99,31 @@ fn judge(
         Begun::Fresh => (service.issue(services, ods, &asked, endorsement, now)?, true),
     };
     let attestations = attested.into_iter().map(Verified::into_signed).collect();
-    Ok(Granted { issued, key, attestations, fresh })
+    Ok(Granted { issued, key, attestations, lapses, fresh })
+}
+
+/// Whether a member may have its next certificate, and what that is in spite of.
+///
+/// # Errors
+/// [`Cause::NotAMember`], [`Cause::Suspended`], [`Cause::NotLive`].
+fn standing(
+    trust: &Trust,
+    (ods, node): (&OdsCode, NodeKey),
+    attested: &[Verified<Attestation>],
+    now: Timestamp,
+) -> Result<Vec<Cause>, Cause> {
+    let member = trust.member(ods).ok_or(Cause::NotAMember)?;
+    if trust.is_suspended(ods, Some(node), now) {
+        return Err(Cause::Suspended);
+    }
+    if member.stage == RolloutStage::Planned {
+        return Err(Cause::NotLive(member.stage.as_str().to_owned()));
+    }
+    let mut lapses = attest::lapses(attested, trust.manifest().minimum_standard, now);
+    if now >= trust.manifest().expires {
+        lapses.push(Cause::ManifestExpired);
+    }
+    Ok(lapses)
 }
 
 /// The newest word of the registrars on each standard, of what was handed over here and what the member shows.
@@ -180,9 +208,116 @@ const KEYS_MAX: u8 = 4;
 
 #[cfg(test)]
 mod tests {
+    use careweave_certs::keystore::{Algorithm, SoftwareKey};
+    use careweave_certs::manifest::{
+        AuthorityCertificate, AuthorityRole, AuthorityState, Governance, KeyPin, Manifest, Member, MemberKind,
+        StalenessLimits, Suspension, SuspensionTarget,
+    };
+    use careweave_protocol::identity::{Standard, StandardStatus};
+    use careweave_protocol::key::Signer;
+    use careweave_protocol::signed::MultiSigned;
+    use careweave_protocol::time::Date;
+    use ring::rand::SystemRandom;
+    use serde_bytes::ByteBuf;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_793_628_600_000);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    /// What is believed of one member, with a change to the manifest.
+    fn trust(change: impl FnOnce(&mut Manifest)) -> Trust {
+        let officer = SoftwareKey::generate(Algorithm::P256, &SystemRandom::new()).unwrap();
+        let mut manifest = Manifest {
+            network: "test".parse().unwrap(),
+            version: 1,
+            issued: NOW,
+            expires: NOW.after(100 * DAY),
+            governance: Governance { keys: vec![officer.public_key()], threshold: 1 },
+            authorities: vec![AuthorityCertificate {
+                role: AuthorityRole::Root,
+                state: AuthorityState::Active,
+                certificate: ByteBuf::from(b"root".to_vec()),
+            }],
+            members: vec![Member {
+                ods: member(),
+                name: "Trust".to_owned(),
+                kind: MemberKind::Acute,
+                care_setting: "acute".to_owned(),
+                neighbourhood: None,
+                stage: RolloutStage::Live,
+                alert_contact: "alerts".to_owned(),
+                duty_contact: "switchboard".to_owned(),
+                key: KeyPin { active: Digest::of(&[b"key"]), next: None },
+            }],
+            registrars: Vec::new(),
+            beacons: Vec::new(),
+            enrolment: Vec::new(),
+            minimum_standard: StandardStatus::Met,
+            witnesses: Vec::new(),
+            witness_quorum: 0,
+            policy: None,
+            protocol_min: 1,
+            staleness: StalenessLimits::default(),
+            suspended: Vec::new(),
+            lifted: Vec::new(),
+        };
+        change(&mut manifest);
+        let signed = MultiSigned::draft(&manifest).unwrap().add_signature(&manifest.network, &officer).unwrap();
+        Trust::from_pinned(signed).unwrap()
+    }
+
+    fn member() -> OdsCode {
+        "R9A".parse().unwrap()
+    }
+
+    fn asked(trust: &Trust, attested: &[Verified<Attestation>], now: Timestamp) -> Result<Vec<Cause>, Cause> {
+        standing(trust, (&member(), NodeKey([7; 32])), attested, now)
+    }
+
+    /// Both standards, of which the first is over on this day.
+    fn attested(last_day: Date) -> Vec<Verified<Attestation>> {
+        let registrar = SoftwareKey::generate(Algorithm::P256, &SystemRandom::new()).unwrap();
+        let later = Date::new(2099, 12, 31).unwrap();
+        let issue = |standard, status, until| {
+            let network = "test".parse().unwrap();
+            attest::issue(&network, &member(), (standard, status), until, &registrar, NOW).unwrap()
+        };
+        vec![issue(Standard::Dspt, Some(StandardStatus::Met), last_day), issue(Standard::SharingAgreement, None, later)]
+    }
+
+    #[test]
+    fn a_lapsed_standard_an_expired_manifest_and_old_news_are_told_and_stop_no_renewal() {
+        let lapsed = Date::new(2026, 1, 31).unwrap();
+        let over = Cause::AttestationExpired("dspt".to_owned(), lapsed);
+        let believed = trust(|_| ());
+        assert_eq!(asked(&believed, &attested(Date::new(2099, 12, 31).unwrap()), NOW), Ok(Vec::new()));
+        assert_eq!(asked(&believed, &attested(lapsed), NOW), Ok(vec![over.clone()]));
+        let missing = |name: &str| Cause::AttestationMissing(name.to_owned());
+        assert_eq!(asked(&believed, &[], NOW), Ok(vec![missing("dspt"), missing("sharing-agreement")]));
+        // No beacon for 99 days, and then not even a manifest.
+        assert_eq!(asked(&believed, &attested(lapsed), NOW.after(99 * DAY)), Ok(vec![over.clone()]));
+        assert_eq!(asked(&believed, &attested(lapsed), NOW.after(100 * DAY)), Ok(vec![over, Cause::ManifestExpired]));
+    }
+
+    #[test]
+    fn nobody_who_is_no_member_planned_or_suspended_renews_whatever_registrars_say() {
+        let held = attested(Date::new(2099, 12, 31).unwrap());
+        let stranger = trust(|manifest| manifest.members.clear());
+        assert_eq!(asked(&stranger, &held, NOW), Err(Cause::NotAMember));
+        let stage = |stage| trust(|manifest| manifest.members.iter_mut().for_each(|member| member.stage = stage));
+        assert_eq!(asked(&stage(RolloutStage::Planned), &held, NOW), Err(Cause::NotLive("planned".to_owned())));
+        assert_eq!(asked(&stage(RolloutStage::Pilot), &held, NOW), Ok(Vec::new()));
+        let stopped = |target| {
+            let stop = Suspension { target, reason: "incident 1".to_owned(), from: NOW };
+            trust(|manifest| manifest.suspended.push(stop))
+        };
+        for target in [SuspensionTarget::Member(member()), SuspensionTarget::Node(NodeKey([7; 32]))] {
+            assert_eq!(asked(&stopped(target), &held, NOW), Err(Cause::Suspended));
+        }
+        let another = stopped(SuspensionTarget::Node(NodeKey([8; 32])));
+        assert_eq!(asked(&another, &held, NOW), Ok(Vec::new()));
+    }
 
     #[test]
     fn a_member_gets_one_certificate_for_a_key_in_ten_minutes_and_then_another() {

@@ -81,6 +81,9 @@ pub enum PullError {
     /// The reply is not one.
     #[error("the reply does not follow the manifest protocol")]
     Protocol,
+    /// The peer asks to be judged more often than anything it does for us is worth.
+    #[error("the peer asks for judgements too often")]
+    TooOften,
     /// It took longer than `PULL_DEADLINE`.
     #[error("the reply took too long")]
     Timeout,
@@ -313,6 +316,11 @@ pub async fn serve(
             }
             Ok(())
         }
+        ManifestRequest::Introduce(_) | ManifestRequest::Rehearse(_)
+            if !services.may_be_judged(peer, services.clock.now()) =>
+        {
+            Err(PullError::TooOften)
+        }
         ManifestRequest::Introduce(hello) => {
             let said = introduced(services, end, peer, &hello).await?;
             let skewed = said.refused.clone().filter(|cause| matches!(cause, Cause::ClockSkew(_)));
@@ -367,7 +375,10 @@ async fn introduced(
         }
         services.take_in_shown(&session.identity).await;
         // Trust may have changed while it was judged; from here on a sweep sees it.
-        crate::upkeep::sweep(services).await;
+        let current = services.trust().recheck(&session.identity, services.clock.now());
+        if let Err(cause) = current {
+            crate::upkeep::cut(services, end, (peer, session.identity.ods()), Refusal::Ours(cause)).await;
+        }
     }
     Ok(said)
 }
@@ -415,7 +426,7 @@ async fn take_in(services: &Arc<Services>, reply: ManifestReply) -> bool {
         match learned {
             Ok(Some(binding)) => {
                 news = true;
-                services.note_retired(&binding).await;
+                services.note_retired(&binding, &record.organisation_key).await;
             }
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "advert not taken in"),

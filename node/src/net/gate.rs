@@ -48,6 +48,9 @@ pub struct NodeSession {
     pub evidence: Arc<(Digest, Vec<u8>)>,
 }
 
+/// Longest endorsement that is kept with receipts: one is under 600 bytes, and one that was not believed can be anything.
+const ENDORSEMENT_KEPT: usize = 2 * 1024;
+
 impl NodeSession {
     /// The session of a peer that passed.
     ///
@@ -55,8 +58,9 @@ impl NodeSession {
     /// When the evidence cannot be encoded, which no identity causes.
     pub fn new(identity: PeerIdentity, local: Arc<EndpointKey>) -> Result<Self, Cause> {
         let evidence = PeerEvidence {
-            chain: identity.chain().to_vec(),
-            endorsement: identity.shown_endorsement().cloned(),
+            // The leaf alone: what is above it comes from the manifest, and a peer could show us anything there.
+            chain: identity.chain().iter().take(1).cloned().collect(),
+            endorsement: identity.shown_endorsement().filter(|e| e.as_bytes().len() <= ENDORSEMENT_KEPT).cloned(),
             binding: identity.binding().signed().clone(),
         };
         let bytes = cbor::to_vec(&evidence).map_err(|_| Cause::Malformed)?;
@@ -172,7 +176,7 @@ impl Gate {
         role: Role,
         mut stream: FramedStream<ExchangeStream>,
     ) -> Result<Session, GateError> {
-        let mut own = services.hello(self.key.node).ok_or(GateError::Gone)?;
+        let own = services.hello(self.key.node).ok_or(GateError::Gone)?;
         match role {
             Role::Dialer => {
                 stream.write_frame(&encode(&Hello::Node(Box::new(own)))?).await?;
@@ -195,10 +199,6 @@ impl Gate {
                     return self.enrol(services, newcomer, stream).await;
                 }
                 let session = self.judge(services, peer, &hello);
-                // Who has left us is for those we know.
-                if session.is_err() {
-                    own.revocation = None;
-                }
                 stream.write_frame(&encode(&Hello::Node(Box::new(own)))?).await?;
                 let theirs: HelloReply = read(&mut stream).await?;
                 let opened = match (session, theirs) {
@@ -241,10 +241,12 @@ impl Gate {
     /// Takes in the manifests that a node hands us which is further than we are, whether or not we believe that it is who it says: each
     /// manifest proves itself. What does not, ends it.
     async fn catch_up(&self, services: &Arc<Services>, hello: &Hello, stream: &mut FramedStream<ExchangeStream>) {
-        let further = matches!(hello, Hello::Node(hello) if hello.manifest_version > services.trust().version());
+        if !matches!(hello, Hello::Node(hello) if hello.manifest_version > services.trust().version()) {
+            return;
+        }
         let mut assembly = Assembly::default();
         let mut length = 0usize;
-        while further {
+        loop {
             let Ok(Some(frame)) = stream.read_frame(FRAME_MAX).await else { return };
             length = length.saturating_add(frame.len());
             match assembly.push(&frame) {

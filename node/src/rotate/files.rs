@@ -114,7 +114,7 @@ pub(super) fn retire(dir: &Path, part: RotationPart, from: Timestamp) -> Result<
         } else {
             match keystore::destroy(&path, None) {
                 // Overwritten already, when a crash came in between; its name is all that is left of it.
-                Err(KeyStoreError::NotAKey(_)) => remove(&path)?,
+                Err(KeyStoreError::NotAKey(_) | KeyStoreError::NoSuchObject { .. }) => remove(&path)?,
                 destroyed => destroyed?,
             }
         }

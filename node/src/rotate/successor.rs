@@ -1,23 +1,25 @@
 //! Making what comes next: a key, the present key's word on it, a certificate.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use careweave_certs::authority::{CertificateRequest, to_pem};
 use careweave_certs::keystore::{Algorithm, KeyForm, PrivateKey, SoftwareKey, form_of, public_key_of};
 use careweave_certs::trust::endorse;
-use careweave_certs::{layout, private_file};
+use careweave_certs::{attest, layout, private_file};
 use careweave_protocol::cbor;
 use careweave_protocol::desk::{GovernanceDocument, RotationPart};
 use careweave_protocol::directory::RenewalReply;
-use careweave_protocol::identity::{KeyEndorsement, NodeHello};
+use careweave_protocol::identity::{Attestation, KeyEndorsement, NodeHello, Standard};
 use careweave_protocol::key::Signer;
-use careweave_protocol::signed::Signed;
+use careweave_protocol::signed::{Signed, Verified};
 use ring::rand::SystemRandom;
 use serde_bytes::ByteBuf;
 
 use super::{RotateError, blocking, load_as};
 use crate::enrolment;
-use crate::own::OwnIdentity;
+use crate::own::{self, OwnIdentity};
 use crate::services::Services;
 
 /// Makes the successor's key, and announces it. Whatever is there already is kept: a step that failed half way is taken up again.
@@ -28,6 +30,7 @@ pub(super) async fn prepare(services: &Arc<Services>, part: RotationPart) -> Res
         RotationPart::NodeKey => {
             let path = services.config.dir.join(layout::PEER_KEY_NEXT);
             blocking(move || {
+                discard_unreadable(&path)?;
                 if path.exists() {
                     return Ok(());
                 }
@@ -46,12 +49,13 @@ pub(super) async fn prepare(services: &Arc<Services>, part: RotationPart) -> Res
 
 /// Sees to the successor's certificate, where it needs one and has none.
 pub(super) async fn complete(services: &Arc<Services>, part: RotationPart) -> Result<(), RotateError> {
-    let dir = &services.config.dir;
-    if part == RotationPart::NodeKey || dir.join(layout::CHAIN_NEXT).exists() {
+    let waiting = services.config.dir.join(layout::CHAIN_NEXT).exists();
+    let served = !services.trust().manifest().enrolment.is_empty();
+    if part == RotationPart::NodeKey || (waiting && (!served || believed(services, part).await.is_ok())) {
         return Ok(());
     }
     let for_next = part == RotationPart::OrganisationKey;
-    if services.trust().manifest().enrolment.is_empty() {
+    if !served {
         return Err(RotateError::NoCertificate);
     }
     let asking = Arc::clone(services);
@@ -71,17 +75,51 @@ pub(super) async fn complete(services: &Arc<Services>, part: RotationPart) -> Re
     match enrolment::renew(services, request, endorsement).await? {
         RenewalReply::Refused(cause) => Err(RotateError::Refused(cause)),
         RenewalReply::Issued { chain, attestations } => {
-            let dir = services.config.dir.clone();
+            let services = Arc::clone(services);
             blocking(move || {
+                let dir = &services.config.dir;
                 let pem: Vec<_> = chain.iter().map(|der| der.as_slice().into()).collect();
-                if !attestations.is_empty() {
-                    private_file::replace(&dir.join(layout::ATTESTATIONS), &cbor::to_vec(&attestations)?)?;
-                }
+                let known = self::attestations(&services, &attestations)?;
+                private_file::replace(&dir.join(layout::ATTESTATIONS), &cbor::to_vec(&known)?)?;
                 Ok(private_file::replace(&dir.join(layout::CHAIN_NEXT), to_pem(&pem).as_bytes())?)
             })
             .await
         }
     }
+}
+
+/// A key file that a crash has left half written is made anew; nothing was ever signed with it.
+fn discard_unreadable(path: &Path) -> Result<(), RotateError> {
+    if path.exists() && public_key_of(path).is_err() {
+        std::fs::remove_file(path).map_err(|source| RotateError::Move { path: path.to_owned(), source })?;
+    }
+    Ok(())
+}
+
+/// Attestations that an enrolment service hands out beside those held: of each standard the newest that a registrar has signed about this
+/// organisation. A service that sends something else takes nothing away.
+fn attestations(
+    services: &Services,
+    handed: &[Signed<Attestation>],
+) -> Result<Vec<Signed<Attestation>>, RotateError> {
+    let held: Vec<Signed<Attestation>> = own::read_list(&services.config.dir, layout::ATTESTATIONS)?;
+    let verified = {
+        let trust = services.trust();
+        let verify = |all: &[Signed<Attestation>]| {
+            attest::verify_all(all, &services.config.network, &services.config.ods, &trust.manifest().registrars)
+        };
+        let mut all = verify(&held);
+        all.extend(verify(handed));
+        all
+    };
+    let mut newest: BTreeMap<Standard, Verified<Attestation>> = BTreeMap::new();
+    for attestation in verified {
+        let standard = attestation.get().standard;
+        if newest.get(&standard).is_none_or(|known| known.get().issued < attestation.get().issued) {
+            newest.insert(standard, attestation);
+        }
+    }
+    Ok(newest.into_values().map(Verified::into_signed).collect())
 }
 
 /// What the node would say of itself with the successor in use.
@@ -136,6 +174,15 @@ pub(super) async fn believed(services: &Arc<Services>, part: RotationPart) -> Re
 fn next_organisation_key(services: &Services) -> Result<Signed<KeyEndorsement>, RotateError> {
     let dir = &services.config.dir;
     let path = dir.join(layout::ORGANISATION_KEY_NEXT);
+    let own = services.own();
+    let (network, ods) = (&services.config.network, &services.config.ods);
+    // Before anything is made: an endorsement by a key that is itself only endorsed would be believed by nobody, and the one that is believed
+    // would be gone from the disk.
+    let spki = own.organisation().public_key().spki_hash();
+    if !services.trust().member(ods).is_some_and(|member| member.key.accepts(&spki)) {
+        return Err(RotateError::NotPinned);
+    }
+    discard_unreadable(&path)?;
     if !path.exists() {
         if matches!(form_of(&dir.join(layout::ORGANISATION_KEY))?, KeyForm::Token { .. }) {
             return Err(RotateError::InToken);
@@ -143,8 +190,6 @@ fn next_organisation_key(services: &Services) -> Result<Signed<KeyEndorsement>, 
         SoftwareKey::generate(Algorithm::P256, &SystemRandom::new())?.write_plain(&path)?;
     }
     let (successor, now) = (public_key_of(&path)?, services.clock.now());
-    let own = services.own();
-    let (network, ods) = (&services.config.network, &services.config.ods);
     // The same word again where it was given: a later one would only replace it.
     let held = services.trust().endorsement(ods).cloned();
     let endorsement = match held {

@@ -1,11 +1,13 @@
 //! What the node believes and shows, and how it changes: governance documents that arrive, what peers show of themselves, files that somebody has
 //! changed beside the running node.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use careweave_certs::trust::{Advanced, NoticeError, PeerIdentity, TrustError};
 use careweave_protocol::desk::GovernanceDocument;
 use careweave_protocol::identity::{EndpointRole, NodeBinding};
+use careweave_protocol::key::PublicKey;
 use careweave_protocol::signed::{MultiSigned, Signed, SignedError};
 use serde_bytes::ByteBuf;
 use thiserror::Error;
@@ -71,21 +73,33 @@ impl Services {
     async fn trust_changed(&self) -> Result<(), TrustError> {
         // First, because whoever has just lost their access must not keep it while a disk is slow.
         self.changed.announce();
-        let _one_writer = self.keeping.lock().await;
-        let bytes = self.trust().to_bytes()?;
-        if let Err(error) = self.own().keep_trust(bytes).await {
+        let change = self.trust_changes.fetch_add(1, Ordering::SeqCst).saturating_add(1);
+        let mut written = self.keeping.lock().await;
+        // Whoever waited for the lock finds their change in what another has just written: many changes at once are few writes.
+        if *written >= change {
+            return Ok(());
+        }
+        let upto = self.trust_changes.load(Ordering::SeqCst);
+        let trust = self.trust().clone();
+        // Cancelled only when the runtime stops.
+        let Ok(bytes) = tokio::task::spawn_blocking(move || trust.to_bytes()).await else { return Ok(()) };
+        *written = upto;
+        if let Err(error) = self.own().keep_trust(bytes?).await {
             tracing::error!(%error, "trust could not be written; it is held until the node stops");
         }
         Ok(())
     }
 
+    /// What somebody who holds this manifest version may lack: later manifests, and every notice held.
+    #[must_use]
     pub fn documents_after(&self, version: u64) -> Vec<GovernanceDocument> {
         let trust = self.trust();
         let bytes = |bytes: &[u8]| ByteBuf::from(bytes.to_vec());
         let manifests = trust.manifest_chain_after(version);
         let manifests = manifests.iter().map(|m| GovernanceDocument::Manifest(bytes(m.as_bytes())));
         let suspensions = trust.suspensions().map(|s| GovernanceDocument::Suspension(bytes(s.as_bytes())));
-        let revocations = trust.revocations().map(|(list, key)| GovernanceDocument::StaffRevocation {
+        let revocations = trust.accepted_revocations(self.clock.now());
+        let revocations = revocations.map(|(list, key)| GovernanceDocument::StaffRevocation {
             organisation_key: key.clone(),
             list: bytes(list.as_bytes()),
         });
@@ -94,30 +108,38 @@ impl Services {
         manifests.chain(suspensions).chain(endorsements).chain(revocations).chain(beacons).collect()
     }
 
-    /// Takes in what a peer, or the own node, showed of itself: the endorsement of its next key, its list of revoked credentials, and which
-    /// endpoint it has replaced.
+    /// Takes in what a peer, or the own node, showed of itself: the endorsement of its next key, and which endpoint it has replaced.
     pub async fn take_in_shown(&self, identity: &PeerIdentity) {
-        let mut documents = Vec::new();
         if let Some(endorsement) = identity.endorsement() {
-            documents.push(GovernanceDocument::Endorsement(ByteBuf::from(endorsement.signed().as_bytes().to_vec())));
-        }
-        if let Some((list, key)) = identity.revocation() {
-            let list = ByteBuf::from(list.signed().as_bytes().to_vec());
-            documents.push(GovernanceDocument::StaffRevocation { organisation_key: key.clone(), list });
-        }
-        for document in documents {
+            let document = GovernanceDocument::Endorsement(ByteBuf::from(endorsement.signed().as_bytes().to_vec()));
             if let Err(error) = self.take_in(&document).await {
                 tracing::warn!(ods = %identity.ods(), %error, "what a member showed of itself was not taken in");
             }
         }
-        self.note_retired(identity.binding().get()).await;
+        self.note_retired(identity.binding().get(), identity.organisation_key()).await;
     }
 
-    /// Remembers which endpoint a verified binding replaces.
-    pub async fn note_retired(&self, binding: &NodeBinding) {
+    /// Takes in the organisation's own list of revoked credentials; from here it reaches the others as every notice does.
+    async fn take_in_own_revocation(&self) {
+        let (list, organisation_key) = match self.own().revocation(&self.config.network) {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(%error, "the list of revoked credentials on disk is not taken in");
+                return;
+            }
+        };
+        let list = ByteBuf::from(list.signed().as_bytes().to_vec());
+        if let Err(error) = self.take_in(&GovernanceDocument::StaffRevocation { organisation_key, list }).await {
+            tracing::error!(%error, "the list of revoked credentials on disk is not taken in");
+        }
+    }
+
+    /// Remembers which endpoint a binding replaces, and the organisation key under which it has verified.
+    pub async fn note_retired(&self, binding: &NodeBinding, organisation_key: &PublicKey) {
         let new = {
             let mut trust = self.trust.write().unwrap_or_else(PoisonError::into_inner);
-            trust.note_retired(binding, self.clock.now())
+            trust.note_retired(binding, organisation_key.spki_hash(), self.clock.now())
         };
         if new && let Err(error) = self.trust_changed().await {
             tracing::error!(%error, "trust could not be written");
@@ -139,6 +161,8 @@ impl Services {
             Some(Err(cause)) => tracing::error!(%cause, "every other node would refuse this one"),
             None => tracing::error!("the key of the peer endpoint is not the one on disk"),
         }
+        // After the endorsement of the key under which it may stand.
+        self.take_in_own_revocation().await;
         changed
     }
 
@@ -147,6 +171,8 @@ impl Services {
     /// # Errors
     /// Why it would not do; the one in use stays.
     pub async fn reload_identity(self: &Arc<Self>) -> Result<(), OwnError> {
+        // One at a time: an older reading must not take a newer one's place.
+        let _one_at_a_time = self.reloading.lock().await;
         let services = Arc::clone(self);
         let loaded = tokio::task::spawn_blocking(move || {
             let loaded = OwnIdentity::load(&services.config)?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::id::{Digest, NetworkId};
-use crate::identity::{Attestation, KeyEndorsement, NodeBinding, StaffCredential, StaffRevocation};
+use crate::identity::{Attestation, KeyEndorsement, NodeBinding, StaffCredential};
 use crate::key::PublicKey;
 use crate::signed::Signed;
 use crate::time::Timestamp;
@@ -68,8 +68,6 @@ pub struct NodeHello {
     pub binding: Signed<NodeBinding>,
     /// Stapled statements of registrars.
     pub attestations: Vec<Signed<Attestation>>,
-    /// The organisation's own list of revoked credentials, so a stolen laptop is known wherever its employer connects.
-    pub revocation: Option<Signed<StaffRevocation>>,
     /// Newest manifest version held.
     pub manifest_version: u64,
 }

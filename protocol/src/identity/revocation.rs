@@ -34,4 +34,6 @@ pub struct StaffRevocation {
 
 impl Document for StaffRevocation {
     const CONTEXT: &'static str = "careweave staff revocation 1";
+    /// A large trust's leavers of 30 days, each with the several credentials that run beside each other: 9,000 entries of about 110 bytes.
+    const MAX: usize = 1024 * 1024;
 }

@@ -14,14 +14,14 @@ impl Secret {
     /// Reads a key file in PEM: what is private in it lies at a fixed place in PKCS#8, of Ed25519 (RFC 8410 §7) or of P-256 (RFC 5915).
     pub(super) fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let lines: Vec<&[u8]> = text.lines().filter(|line| !line.starts_with("-----")).map(str::as_bytes).collect();
         let der = decode(&lines.concat());
         // The piece of the text lies within one line of it, and within what is private.
         let (raw, piece) = match der.len() {
             48.. if der[7..16].starts_with(&ED25519) => (&der[16..48], &lines[0][24..64]),
             _ => (&der[36..68], &lines[1][..24]),
         };
-        let patterns = vec![raw.to_vec(), piece.as_bytes().to_vec()];
+        let patterns = vec![raw.to_vec(), piece.to_vec()];
         Self { name: path.display().to_string(), patterns }
     }
 
@@ -48,11 +48,11 @@ impl Secret {
 }
 
 /// RFC 4648 §4, of what a key file holds.
-fn decode(text: &str) -> Vec<u8> {
+fn decode(text: &[u8]) -> Vec<u8> {
     let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut bits, mut held, mut bytes) = (0u32, 0, Vec::new());
-    for character in text.bytes().filter(|c| *c != b'=') {
-        bits = bits << 6 | u32::try_from(digits.iter().position(|d| *d == character).unwrap()).unwrap();
+    for character in text.iter().filter(|c| **c != b'=') {
+        bits = bits << 6 | u32::try_from(digits.iter().position(|d| d == character).unwrap()).unwrap();
         held += 6;
         if held >= 8 {
             held -= 8;

@@ -1,9 +1,10 @@
 use std::time::Duration;
 
 use careweave_protocol::id::NetworkId;
-use careweave_protocol::identity::StaffGroup;
+use careweave_protocol::identity::{Scope as DeskScope, StaffApproval, StaffGroup};
 use careweave_protocol::key::Signer;
 use careweave_protocol::limits::CREDENTIAL_LIFE;
+use careweave_protocol::signed::Scope;
 use careweave_protocol::time::Date;
 
 use super::*;
@@ -124,4 +125,56 @@ fn a_renewed_credential_s_file_name_does_not_say_whose_it_is() {
     let [one, other]: [PersonId; 2] = ["gp1", "gp2"].map(|id| id.parse().unwrap());
     assert_ne!(renewed_name(&one), renewed_name(&other));
     assert!(!renewed_name(&one).contains("gp1") && renewed_name(&one).ends_with(".cbor"));
+}
+
+#[test]
+fn a_word_counts_while_its_giver_works_here_under_the_same_key_and_nobody_was_revoked_since() {
+    let mut office = Office::new();
+    let own = key(Algorithm::Ed25519);
+    let held = office.hire("it", &own, NOW);
+    let approval = |credential: &Verified<StaffCredential>, at| {
+        let said = StaffApproval {
+            ods: "R9A".parse().unwrap(),
+            approver: "it".parse().unwrap(),
+            person: "auditor".parse().unwrap(),
+            key: NodeKey([9; 32]),
+            scopes: vec![DeskScope::Audit],
+            at,
+        };
+        let approval = Signed::sign(&said, Scope::network(&network()), &own).unwrap().into_signed();
+        Approval { credential: credential.signed().clone(), approval }
+    };
+    let word = approval(&held, NOW.after(DAY));
+    let both = |office: &Office, word: &Approval, now| {
+        [Word::Given, Word::Carried].map(|how| office.register.keeps_word(word, how, |_| false, now))
+    };
+    assert_eq!(both(&office, &word, NOW.after(DAY)), [true, true]);
+
+    // A credential that the organisation's key has signed past the register is nobody's, and so is one for a key that is not theirs.
+    let mut elsewhere = Office { key: key(Algorithm::P256), register: Register::default() };
+    let invented = elsewhere.hire("it", &key(Algorithm::Ed25519), NOW);
+    assert_eq!(both(&office, &approval(&invented, NOW), NOW), [false, false]);
+    let unregistered = elsewhere.hire("it", &own, NOW.before(DAY));
+    assert_eq!(both(&office, &approval(&unregistered, NOW), NOW), [false, true], "their key, another statement");
+    let stopped = |c: &IssuedCredential| c.digest == held.statement_digest();
+    for how in [Word::Given, Word::Carried] {
+        assert!(!office.register.keeps_word(&word, how, stopped, NOW.after(DAY)), "revoked or suspended");
+    }
+
+    // Renewed, the word is carried along; when nothing of theirs runs, it is not.
+    let renewed = office.hire("it", &own, NOW.after(20 * DAY));
+    assert_eq!(both(&office, &word, NOW.after(40 * DAY)), [false, true]);
+    assert_eq!(both(&office, &word, renewed.get().not_after), [false, false]);
+
+    // Whoever was revoked since is asked about again, and so is whoever had said it.
+    for person in ["auditor", "it"] {
+        let mut register = office.register.clone();
+        register.note_revoked(&person.parse().unwrap(), NOW.after(2 * DAY));
+        let again = approval(&renewed, NOW.after(21 * DAY));
+        assert!(!register.keeps_word(&word, Word::Carried, |_| false, NOW.after(25 * DAY)), "{person}");
+        assert!(register.keeps_word(&again, Word::Given, |_| false, NOW.after(25 * DAY)), "{person}");
+        register.note_revoked(&"other".parse().unwrap(), NOW.after(368 * DAY));
+        assert_eq!(register.revoked.len(), 1, "what no word is left of is forgotten");
+        assert_eq!(Register::from_bytes(&register.to_bytes().unwrap()).unwrap(), register);
+    }
 }

@@ -104,6 +104,9 @@ fn a_scope_that_watches_others_needs_two_people_and_other_scopes_need_nobody() {
     assert_eq!(audit(vec![office.approval(&one), office.approval(&one)]), refused, "the same twice");
     let again = Person { name: one.name, key: key(Algorithm::Ed25519) };
     assert_eq!(audit(vec![office.approval(&one), office.approval(&again)]), refused, "one person with two keys");
+    let seed = one.key.ed25519_seed().unwrap();
+    let invented = Person { name: "invented", key: SoftwareKey::from_ed25519_seed(&seed).unwrap() };
+    assert_eq!(audit(vec![office.approval(&one), office.approval(&invented)]), refused, "one key with two names");
     assert_eq!(office.check(&[DeskScope::Operate], Vec::new()), Ok(()));
     assert_eq!(office.check(&[], Vec::new()), Ok(()));
 

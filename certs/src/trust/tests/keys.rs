@@ -291,14 +291,13 @@ fn a_key_that_is_not_accepted_is_ignored_among_the_earlier_ones() {
     hello.earlier_keys.push(successor.public_key());
     assert_eq!(check(&trust, &network, &hello).unwrap().organisation_keys().count(), 1);
 
-    // A list of revoked credentials may stand under an earlier key that is accepted, and under no other.
-    hello.earlier_keys = vec![stranger.public_key(), successor.public_key()];
-    for (by, wanted) in [(&successor, Ok(())), (&r9a.key, Ok(())), (&stranger, Err(Cause::SignatureInvalid))] {
-        let list = revocation::issue(&network.id, &r9a.ods, None, &[], by, now).unwrap();
-        hello.revocation = Some(list.into_signed());
-        let outcome =
-            check(&trust, &network, &hello).map(|peer| assert_eq!(*peer.revocation().unwrap().1, by.public_key()));
-        assert_eq!(outcome, wanted);
+    // A list of revoked credentials may stand under any key that is accepted, and under no other.
+    let mut last = None;
+    for (by, accepted) in [(&r9a.key, true), (&stranger, false), (&successor, true)] {
+        let list = revocation::issue(&network.id, &r9a.ods, last.as_ref(), &[], by, now).unwrap();
+        let outcome = trust.accept_revocation(list.signed(), &by.public_key(), now);
+        assert_eq!(outcome.is_ok(), accepted, "{outcome:?}");
+        last = Some(list.into_inner());
     }
 }
 
@@ -321,18 +320,21 @@ fn a_replaced_endpoint_is_refused_from_the_stated_instant_and_only_by_its_own_or
         assert_eq!(shown, trust.recheck(&peer, at), "at first and again");
         shown
     };
+    let noted = |trust: &mut Trust, by: &Organisation, node, from| {
+        trust.note_retired(retiring(&network, by, node, from).get(), spki(&by.key), now)
+    };
     // R9C says so, the binding says so of itself, a binding says nothing.
-    assert!(trust.note_retired(retiring(&network, r9c, r9a.node(), now).get(), now));
+    assert!(noted(&mut trust, r9c, r9a.node(), now));
     let mut own = retiring(&network, r9a, r9a.node(), now).into_inner();
     own.node = r9a.node();
-    assert!(!trust.note_retired(&own, now));
-    assert!(!trust.note_retired(peer.binding().get(), now));
+    assert!(!trust.note_retired(&own, spki(&r9a.key), now));
+    assert!(!trust.note_retired(peer.binding().get(), spki(&r9a.key), now));
     assert_eq!(outcome(&trust, from), Ok(()));
     assert!(trust.is_retired(&r9c.ods, r9a.node(), now) && !trust.is_retired(&r9a.ods, r9a.node(), now));
 
-    assert!(trust.note_retired(retiring(&network, r9a, r9a.node(), from).get(), now));
-    assert!(!trust.note_retired(retiring(&network, r9a, r9a.node(), from).get(), now), "said already");
-    assert!(!trust.note_retired(retiring(&network, r9a, r9a.node(), from.after(HOUR)).get(), now), "not put off");
+    assert!(noted(&mut trust, r9a, r9a.node(), from));
+    assert!(!noted(&mut trust, r9a, r9a.node(), from), "said already");
+    assert!(!noted(&mut trust, r9a, r9a.node(), from.after(HOUR)), "not put off");
     let saved = Trust::from_bytes(&trust.to_bytes().unwrap(), now).unwrap();
     for trust in [&trust, &saved] {
         assert_eq!(outcome(trust, now), Ok(()));
@@ -341,7 +343,7 @@ fn a_replaced_endpoint_is_refused_from_the_stated_instant_and_only_by_its_own_or
         assert_eq!(outcome(trust, from.after(5 * DAY)), Err(Cause::KeyRetired));
     }
     // A stolen key: the end is brought forward.
-    assert!(trust.note_retired(retiring(&network, r9a, r9a.node(), now).get(), now));
+    assert!(noted(&mut trust, r9a, r9a.node(), now));
     assert_eq!(outcome(&trust, now), Err(Cause::KeyRetired));
 }
 
@@ -351,19 +353,72 @@ fn a_replaced_endpoint_is_forgotten_when_its_last_binding_is_over() {
     let (mut trust, now) = (trust(&network), network.now);
     let [r9a, r9c] = network.organisations.as_slice() else { unreachable!() };
     let node = |seed| NodeKey([seed; 32]);
-    assert!(trust.note_retired(retiring(&network, r9a, node(1), now).get(), now));
+    assert!(trust.note_retired(retiring(&network, r9a, node(1), now).get(), spki(&r9a.key), now));
     let (last, over) = (now.after(BINDING_LIFE + BACK_DATING).before(MOMENT), now.after(BINDING_LIFE + BACK_DATING));
     let bytes = trust.to_bytes().unwrap();
     for (at, remembered) in [(last, true), (over, false)] {
         // At the next one, and when it is read back.
         let mut later = trust.clone();
-        assert!(later.note_retired(retiring(&network, r9c, node(2), now).get(), at));
+        assert!(later.note_retired(retiring(&network, r9c, node(2), now).get(), spki(&r9c.key), at));
         assert_eq!(later.is_retired(&r9a.ods, node(1), at), remembered);
         assert_eq!(Trust::from_bytes(&bytes, at).unwrap().is_retired(&r9a.ods, node(1), at), remembered);
     }
-    // One member cannot crowd out another's.
-    let kept =
-        (2..=200).filter(|seed| trust.note_retired(retiring(&network, r9a, node(*seed), now).get(), now)).count();
-    assert_eq!(kept, 15);
-    assert!(trust.note_retired(retiring(&network, r9c, node(1), now).get(), now));
+    // One member cannot crowd out another's, and of its own the one goes that would be forgotten soonest.
+    assert!(trust.note_retired(retiring(&network, r9c, node(1), now).get(), spki(&r9c.key), now));
+    let later = |seed: u8| now.after(HOUR * u32::from(seed));
+    for seed in 2..=40 {
+        assert!(trust.note_retired(retiring(&network, r9a, node(seed), later(seed)).get(), spki(&r9a.key), now));
+    }
+    let end = later(41);
+    let kept: Vec<u8> = (1..=40).filter(|seed| trust.is_retired(&r9a.ods, node(*seed), end)).collect();
+    assert_eq!(kept, (25..=40).collect::<Vec<u8>>());
+    assert!(trust.is_retired(&r9c.ods, node(1), now));
+}
+
+#[test]
+fn what_a_key_said_of_endpoints_goes_with_the_key_and_what_another_key_said_stays() {
+    let network = Network::new(&["R9A"]);
+    let (mut trust, now, r9a, successor) = (trust(&network), network.now, &network.organisations[0], p256());
+    trust.advance(repinned(&network, 2, &r9a.key, Some(&successor)), now).unwrap();
+    let node = |seed| NodeKey([seed; 32]);
+    // The stolen key retires an endpoint that is in use, and brings the end of another forward.
+    let later = now.after(HOUR);
+    for (seed, by, from) in [(1, &r9a.key, now), (2, &r9a.key, now), (2, &successor, later)] {
+        assert!(trust.note_retired(retiring(&network, r9a, node(seed), from).get(), spki(by), now));
+    }
+    let retired = |trust: &Trust, at| [1, 2].map(|seed| trust.is_retired(&r9a.ods, node(seed), at));
+    assert_eq!(retired(&trust, now), [true, true]);
+    trust.advance(repinned(&network, 3, &successor, None), now).unwrap();
+    for trust in [&trust, &Trust::from_bytes(&trust.to_bytes().unwrap(), now).unwrap()] {
+        assert_eq!(retired(trust, now), [false, false]);
+        assert_eq!(retired(trust, later), [false, true]);
+    }
+}
+
+#[test]
+fn the_same_word_again_within_a_minute_is_nothing_new() {
+    let network = Network::new(&["R9A"]);
+    let (mut trust, now, r9a) = (trust(&network), network.now, &network.organisations[0]);
+    let (successor, other) = (p256(), p256());
+    let minute = Duration::from_secs(60);
+    let start = now.before(HOUR);
+    let word = |successor: &SoftwareKey, issued: Timestamp| {
+        Word { life: (issued, issued.after(DAY)), ..Word::new(&network, &r9a.key, successor) }.sign()
+    };
+    assert!(trust.accept_endorsement(&word(&successor, start), now).unwrap());
+    for (successor, later, new) in [
+        (&successor, MOMENT, false),
+        (&successor, minute.saturating_sub(MOMENT), false),
+        (&successor, minute, true),
+        // Another successor is another word.
+        (&other, minute + MOMENT, true),
+    ] {
+        assert_eq!(trust.accept_endorsement(&word(successor, start.after(later)), now).unwrap(), new, "{later:?}");
+    }
+    let node = NodeKey([1; 32]);
+    let mut noted = |from| trust.note_retired(retiring(&network, r9a, node, from).get(), spki(&r9a.key), now);
+    assert!(noted(now.after(HOUR)));
+    assert!(!noted(now.after(HOUR).before(MOMENT)));
+    assert!(!noted(now.after(HOUR).before(minute).after(MOMENT)));
+    assert!(noted(now.after(HOUR).before(minute)));
 }

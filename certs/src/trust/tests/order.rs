@@ -4,6 +4,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::*;
 use crate::keystore::SoftwareKey;
+use crate::manifest::{AuthorityState, ManifestError};
 
 #[test]
 fn a_node_that_was_away_catches_up_through_two_root_rotations_and_skipping_is_refused() {
@@ -44,6 +45,42 @@ fn two_manifests_of_one_version_are_a_fork_when_both_are_signed() {
     assert!(matches!(weak, Err(TrustError::Quorum(QuorumError::OwnOfficers { .. }))));
     let same = trust.advance(network.sign(&network.manifest(1), &[3, 4]), network.now).unwrap();
     assert_eq!(same, Advanced::Unchanged);
+}
+
+#[test]
+fn a_manifest_from_the_future_is_refused_by_its_date_until_it_has_come() {
+    let network = Network::new(&["R9A"]);
+    let (mut held, now) = (trust(&network), network.now);
+    let dated = |issued: Timestamp| {
+        let manifest = Manifest { issued, expires: issued.after(DAY), ..network.manifest(2) };
+        network.sign(&manifest, &[0, 1, 2])
+    };
+    let latest = now.after(careweave_protocol::limits::CLOCK_SKEW);
+    let early = dated(latest.after(Duration::from_millis(1)));
+    let refused = held.advance(early.clone(), now).unwrap_err();
+    assert!(matches!(refused, TrustError::FromTheFuture { version: 2, .. }));
+    assert!(refused.to_string().starts_with("MANIFEST_FROM_THE_FUTURE 2: this version is dated 2026-06-01T12:05:00"));
+    assert_eq!((held.version(), held.current_as_of()), (1, now));
+    let chain = vec![held.manifest_chain_after(0)[0].clone(), early.clone()];
+    assert!(matches!(Trust::from_chain(chain.clone(), None, now), Err(TrustError::FromTheFuture { .. })));
+    assert_eq!(Trust::from_chain(chain, None, now.after(HOUR)).unwrap().version(), 2);
+    held.clone().advance(dated(latest), now).unwrap();
+
+    // What was believed stays believed when the clock is put back.
+    held.advance(early, now.after(HOUR)).unwrap();
+    assert_eq!(Trust::from_bytes(&held.to_bytes().unwrap(), now).unwrap().version(), 2);
+}
+
+#[test]
+fn a_manifest_that_lists_one_certificate_twice_is_refused() {
+    let network = Network::new(&["R9A"]);
+    let mut manifest = network.manifest(1);
+    assert_eq!(manifest.check(), Ok(()));
+    let mut again = manifest.authorities[0].clone();
+    again.state = AuthorityState::Tainted;
+    manifest.authorities.push(again);
+    assert_eq!(manifest.check(), Err(ManifestError::SameCertificate));
+    assert!(Trust::from_pinned(network.sign(&manifest, &[0, 1, 2])).is_err());
 }
 
 #[test]

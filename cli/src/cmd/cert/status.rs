@@ -14,9 +14,8 @@ use careweave_protocol::cbor;
 use careweave_protocol::desk::RotationPart;
 use careweave_protocol::id::Digest;
 use careweave_protocol::identity::{Attestation, KeyEndorsement, StaffRevocation};
-use careweave_protocol::limits::SIGNED_MAX;
 use careweave_protocol::query::Cause;
-use careweave_protocol::signed::{Signed, Verified};
+use careweave_protocol::signed::{Document, Signed, Verified};
 use careweave_protocol::time::Timestamp;
 use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
@@ -142,7 +141,7 @@ fn revoked(node: &NodeDirectory) -> Result<BTreeSet<Digest>, CliError> {
     if !path.exists() {
         return Ok(BTreeSet::new());
     }
-    let list = Signed::<StaffRevocation>::from_bytes(read_file(&path, SIGNED_MAX)?)?;
+    let list = Signed::<StaffRevocation>::from_bytes(read_file(&path, StaffRevocation::MAX)?)?;
     let keys = [layout::ORGANISATION_KEY, layout::ORGANISATION_KEY_OLD].map(|name| node.file(name));
     let verified = keys.iter().filter(|path| path.exists()).find_map(|path| {
         let key = public_key_of(path).ok()?;

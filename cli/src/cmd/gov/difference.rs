@@ -29,6 +29,7 @@ pub(super) fn difference(before: Option<&Manifest>, after: &Manifest) -> Vec<Str
         None => lines.push(format!("+ {what}: {new}")),
     };
     changed("version", before.map(|m| m.version.to_string()), after.version.to_string());
+    changed("issued", before.map(|m| m.issued.rfc3339()), after.issued.rfc3339());
     changed("valid until", before.map(|m| m.expires.rfc3339()), after.expires.rfc3339());
     changed("officers who must sign", before.map(threshold), threshold(after));
     changed("lowest protocol version", before.map(|m| m.protocol_min.to_string()), after.protocol_min.to_string());
@@ -159,22 +160,23 @@ fn staleness(manifest: &Manifest) -> String {
 }
 
 fn authorities(before: Option<&Manifest>, after: &Manifest, lines: &mut Vec<String>) {
-    let of = |manifest: Option<&Manifest>| -> BTreeMap<Digest, (String, &'static str)> {
-        let authorities = manifest.map(|m| m.authorities.as_slice()).unwrap_or_default();
-        let described = authorities.iter().map(|a| (Digest::of(&[&a.certificate]), (authority(a), state(a.state))));
-        described.collect()
+    let of = |manifest: Option<&Manifest>| -> BTreeMap<Digest, AuthorityCertificate> {
+        let authorities = manifest.map(|m| m.authorities.clone()).unwrap_or_default();
+        authorities.into_iter().map(|a| (Digest::of(&[&a.certificate]), a)).collect()
     };
     let (old, new) = (of(before), of(Some(after)));
-    for (digest, (what, state)) in old.iter().filter(|(digest, _)| !new.contains_key(*digest)) {
-        lines.push(format!("- authority {state} {what} {digest}"));
+    for (digest, gone) in old.iter().filter(|(digest, _)| !new.contains_key(*digest)) {
+        lines.push(format!("- authority {} {} {digest}", state(gone.state), authority(gone)));
     }
-    for (digest, (what, state)) in &new {
-        match old.get(digest) {
-            None => lines.push(format!("+ authority {state} {what} {digest}")),
-            Some((_, before)) if before != state => {
-                lines.push(format!("~ authority {what} {digest}: {before} -> {state}"));
+    for (digest, listed) in &new {
+        let Some(held) = old.get(digest) else {
+            lines.push(format!("+ authority {} {} {digest}", state(listed.state), authority(listed)));
+            continue;
+        };
+        for (before, after) in [(role(held.role), role(listed.role)), (state(held.state), state(listed.state))] {
+            if before != after {
+                lines.push(format!("~ authority {} {digest}: {before} -> {after}", authority(listed)));
             }
-            Some(_) => {}
         }
     }
 }
@@ -208,4 +210,28 @@ fn witnesses(manifest: &Manifest) -> Vec<String> {
         format!("of {}: {}", w.ods, names.join(" "))
     };
     manifest.witnesses.iter().map(describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cmd::gov::draft::tests::manifest;
+
+    #[test]
+    fn a_change_of_an_authoritys_role_is_shown_and_so_are_its_state_and_the_date_of_issue() {
+        let before = manifest(Vec::new());
+        let mut after = before.clone();
+        assert_eq!(difference(Some(&before), &after), Vec::<String>::new());
+        after.issued = before.issued.after(std::time::Duration::from_secs(1));
+        let root = after.authorities.first_mut().unwrap();
+        root.role = AuthorityRole::Intermediate;
+        root.state = AuthorityState::Next;
+        let lines = difference(Some(&before), &after);
+        let issued = format!("~ issued: {} -> {}", before.issued.rfc3339(), after.issued.rfc3339());
+        assert!(lines.contains(&issued), "{lines:?}");
+        for shown in [": root -> intermediate", ": active -> next"] {
+            assert!(lines.iter().any(|line| line.starts_with("~ authority") && line.ends_with(shown)), "{lines:?}");
+        }
+        assert_eq!(lines.len(), 3);
+    }
 }

@@ -20,10 +20,9 @@ use crate::profile::{Profile, read_file};
 
 /// Signs an approval with the key of the profile in use.
 ///
-/// The approval is embedded in the credential, and every organisation that is shown the credential checks it. Enforced at the employer's
-/// machine alone, the rule would hold only as long as that machine does: whoever holds the organisation key could sign themselves a
-/// credential that reads the log, and nobody elsewhere could tell. So two people's own keys, which never lie on the node, have to be
-/// misused as well. An approver needs only an ordinary credential, so the first two people of an organisation can begin.
+/// The approval is embedded in the credential, and every organisation that is shown the credential checks it. So nobody can do it alone with
+/// the key of their own, and everybody can see who agreed. It does not hold against whoever has the organisation key, which can sign invented
+/// approvers. An approver needs only an ordinary credential, so the first two people of an organisation can begin.
 ///
 /// # Errors
 /// When the profile's person may not approve this, or does not confirm it.

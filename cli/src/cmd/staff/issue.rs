@@ -4,17 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use careweave_certs::private_file;
-use careweave_certs::staff::{self, APPROVALS_MAX, StaffGrant, StaffRequest};
+use careweave_certs::staff::{self, APPROVALS_MAX, StaffGrant, StaffRequest, Word};
 use careweave_protocol::cbor;
 use careweave_protocol::identity::{Approval, Scope, StaffCredential, StaffGroup};
 use careweave_protocol::key::{PublicKey, Signer};
 use careweave_protocol::limits::SIGNED_MAX;
 use careweave_protocol::policy::PolicyBundle;
-use careweave_protocol::query::Purpose;
+use careweave_protocol::query::{Cause, Purpose};
 use careweave_protocol::signed::{Signed, Verified};
 use serde_json::json;
 
-use super::{keep_register, organisation_keys, register, scope_names};
+use super::{Stops, keep_register, organisation_keys, register, revocations, scope_names};
 use crate::args::Output;
 use crate::args::staff::StaffIssueArgs;
 use crate::cmd::node_init::directory::NodeDirectory;
@@ -25,11 +25,26 @@ use crate::profile::read_file;
 /// Issues a credential, enters it into the register and writes it.
 ///
 /// # Errors
-/// When the request does not verify, a scope lacks approvals, or something cannot be written.
+/// When the request does not verify or its key is suspended, a scope lacks approvals, or something cannot be written.
 pub(super) fn run(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliError> {
     let (node, now) = (NodeDirectory::open(&args.node)?, ctx.now());
     let request = Signed::from_bytes(read_file(&args.request, SIGNED_MAX)?)?;
     let request = StaffRequest::verify(&request)?;
+    let given = approvals(args)?;
+    let key = node.organisation_key(ctx)?;
+    let lock = node.lock_register()?;
+    let mut register = register(&node)?;
+    let keys = organisation_keys(&node, now)?;
+    let revoked = revocations(&node, &keys)?.map(|(list, _)| list.into_inner());
+    let stops = Stops::read(&node, &register, revoked.as_ref(), now)?;
+    if stops.suspended.contains(&request.get().key) {
+        return Err(CliError::refused(
+            &Cause::Suspended,
+            "governance has suspended a credential of this key, or the key",
+        )
+        .hint("speak with the officers of the network: they lift a suspension, or it ends by itself"));
+    }
+    let keeps_word = |given: &Approval| register.keeps_word(given, Word::Given, |held| stops.is_stopped(held), now);
     let grant = StaffGrant {
         group: args.group,
         sds_role: args.sds_role.clone(),
@@ -37,18 +52,14 @@ pub(super) fn run(args: &StaffIssueArgs, ctx: &mut Context) -> Result<u8, CliErr
         training_expires: args.training_expires,
         scopes: args.scopes.clone(),
         break_glass: may_break_glass(args.group)?,
-        approvals: approvals(args)?,
+        approvals: given.into_iter().filter(keeps_word).collect(),
         life: Duration::from_secs(args.days.saturating_mul(24 * 3600)),
     };
-    let key = node.organisation_key(ctx)?;
     let credential = staff::issue(&node.network, &node.ods, &request, &grant, &key, now)?;
-    let keys = organisation_keys(&node, now)?;
     let keys: Vec<&PublicKey> = keys.iter().collect();
     // What everybody else would refuse is not handed out.
     staff::check_approvals(credential.get(), &node.network, &keys, now)
         .map_err(|cause| CliError::refused(&cause, unapproved(&credential)).hint(APPROVE_HINT))?;
-    let lock = node.lock_register()?;
-    let mut register = register(&node)?;
     register.enter(&credential, &key.public_key(), now);
     keep_register(&node, &register)?;
     drop(lock);
@@ -125,6 +136,7 @@ fn may_break_glass(group: StaffGroup) -> Result<bool, CliError> {
 }
 
 const APPROVE_HINT: &str = "two colleagues who have neither audit nor govern each run `careweave staff approve` for this request \
-                            and exactly these scopes; give both files with --approval";
+                            and exactly these scopes; give both files with --approval. Their credentials must run, and nobody \
+                            concerned have been revoked since they approved";
 /// A credential and an approval, each a signed document.
 const APPROVAL_MAX: usize = 2 * SIGNED_MAX;

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use careweave_certs::staff::{self, IssuedCredential, renewed_name};
+use careweave_certs::staff::{self, IssuedCredential, Word, renewed_name};
 use careweave_certs::{layout, private_file, revocation};
 use careweave_protocol::id::PersonId;
-use careweave_protocol::identity::StaffCredential;
+use careweave_protocol::identity::{Approval, StaffCredential};
 use careweave_protocol::key::{PublicKey, Signer};
 use careweave_protocol::query::Cause;
 use careweave_protocol::signed::Verified;
 use careweave_protocol::time::{Date, Timestamp};
 use serde_json::json;
 
-use super::{keep_register, organisation_keys, register, revocations};
+use super::{Stops, keep_register, organisation_keys, register, revocations};
 use crate::args::Output;
 use crate::args::staff::StaffRenewArgs;
 use crate::cmd::node_init::directory::NodeDirectory;
@@ -59,11 +59,18 @@ pub(super) fn run(args: &StaffRenewArgs, ctx: &mut Context) -> Result<u8, CliErr
         life: Duration::from_secs(args.days.saturating_mul(24 * 3600)),
         now,
     };
-    let is_revoked = |digest: &_| revoked.as_ref().is_some_and(|(list, _)| revocation::revokes(list.get(), digest));
+    let stops = Stops::read(&node, &register, revoked.as_ref().map(|(list, _)| list.get()), now)?;
+    let is_revoked = |digest: &_| stops.revoked.contains(digest);
+    let keeps_word = |given: &Approval| register.keeps_word(given, Word::Carried, |held| stops.is_stopped(held), now);
     let mut outcome = Outcome::default();
     for (person, held) in register.renewable(is_revoked, now) {
         if args.all || args.person.as_ref() == Some(&person) {
-            match held.map_or(Ok(Err(Cause::CredentialRevoked)), |held| renewal.renew(held))? {
+            let renewed = match held {
+                None => Err(Cause::CredentialRevoked),
+                Some(held) if stops.suspended.contains(&held.key) => Err(Cause::Suspended),
+                Some(held) => renewal.renew(held, keeps_word)?,
+            };
+            match renewed {
                 Ok(credential) => outcome.renewed.push(credential),
                 Err(cause) => outcome.left_out.push((person, cause)),
             }
@@ -90,8 +97,12 @@ pub(super) fn run(args: &StaffRenewArgs, ctx: &mut Context) -> Result<u8, CliErr
 }
 
 impl Renewal<'_> {
-    /// The renewed credential, or why there is none.
-    fn renew(&self, issued: &IssuedCredential) -> Result<Result<Verified<StaffCredential>, Cause>, CliError> {
+    /// The renewed credential, or why there is none. An approval counts when its giver's word does.
+    fn renew(
+        &self,
+        issued: &IssuedCredential,
+        keeps_word: impl Fn(&Approval) -> bool,
+    ) -> Result<Result<Verified<StaffCredential>, Cause>, CliError> {
         let by = |key: &&PublicKey| staff::verify(&issued.credential, &self.node.network, key, self.now).ok();
         // Under no key of ours, or not what the line says: the register was altered, or the key is gone.
         let held = self.keys.iter().find_map(by).filter(|held| {
@@ -105,7 +116,9 @@ impl Renewal<'_> {
         if let Some(cause) = staff::training_lapse(renewed.get(), self.now) {
             return Ok(Err(cause));
         }
-        let approved = staff::check_approvals(renewed.get(), &self.node.network, &self.keys, self.now);
+        let mut claim = renewed.get().clone();
+        claim.approvals.retain(keeps_word);
+        let approved = staff::check_approvals(&claim, &self.node.network, &self.keys, self.now);
         Ok(approved.map(|()| renewed))
     }
 }
@@ -164,6 +177,9 @@ fn advice(cause: &Cause) -> &'static str {
     match cause {
         Cause::CredentialRevoked => {
             "whoever comes back makes a new request, for which `staff issue` makes a credential"
+        }
+        Cause::Suspended => {
+            "governance has suspended them: only the officers of the network lift that, or it ends by itself"
         }
         Cause::TrainingLapsed(_) => "when the training is done: --training-expires with its last day",
         Cause::ApprovalMissing => "two colleagues approve again with `staff approve`, then `staff issue`",

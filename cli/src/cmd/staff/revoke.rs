@@ -9,7 +9,7 @@ use careweave_protocol::limits::SIGNED_MAX;
 use careweave_protocol::signed::Signed;
 use serde_json::json;
 
-use super::{organisation_keys, register, revocations};
+use super::{keep_register, organisation_keys, register, revocations};
 use crate::args::Output;
 use crate::args::staff::StaffRevokeArgs;
 use crate::cmd::node_init::directory::NodeDirectory;
@@ -25,10 +25,10 @@ pub(super) fn run(args: &StaffRevokeArgs, ctx: &mut Context) -> Result<u8, CliEr
     let (node, now) = (NodeDirectory::open(&args.node)?, ctx.now());
     let key = node.organisation_key(ctx)?;
     let lock = node.lock_register()?;
-    let register = register(&node)?;
-    let chosen: Vec<&IssuedCredential> = match (&args.person, &args.credential) {
-        (Some(person), _) => revocation::running(&register.issued, person, now),
-        (None, Some(digest)) => register.running(now).filter(|c| c.digest == *digest).collect(),
+    let mut register = register(&node)?;
+    let chosen: Vec<IssuedCredential> = match (&args.person, &args.credential) {
+        (Some(person), _) => revocation::running(&register.issued, person, now).into_iter().cloned().collect(),
+        (None, Some(digest)) => register.running(now).filter(|c| c.digest == *digest).cloned().collect(),
         (None, None) => Vec::new(),
     };
     if chosen.is_empty() {
@@ -37,8 +37,14 @@ pub(super) fn run(args: &StaffRevokeArgs, ctx: &mut Context) -> Result<u8, CliEr
     }
     let previous = revocations(&node, &organisation_keys(&node, now)?)?;
     let before = previous.as_ref().map(|(held, _)| held.get());
-    let list = revocation::issue(&node.network, &node.ods, before, &chosen, &key, now)?;
+    let ended: Vec<&IssuedCredential> = chosen.iter().collect();
+    let list = revocation::issue(&node.network, &node.ods, before, &ended, &key, now)?;
     private_file::replace(&node.file(layout::REVOCATION), list.signed().as_bytes())?;
+    // The list first, because it stops them; it forgets them when their credentials would have ended, and the register for longer.
+    for credential in &chosen {
+        register.note_revoked(&credential.person, now);
+    }
+    keep_register(&node, &register)?;
     drop(lock);
     for credential in &chosen {
         withdraw(&node, credential)?;

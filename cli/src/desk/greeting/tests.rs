@@ -71,7 +71,6 @@ fn node() -> NodeHello {
         earlier_keys: Vec::new(),
         binding: Signed::sign(&binding, Scope::network(&network()), &node).unwrap().into_signed(),
         attestations: Vec::new(),
-        revocation: None,
         manifest_version: 7,
     }
 }
