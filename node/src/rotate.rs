@@ -98,7 +98,9 @@ impl RotateError {
                 "`careweave cert request`, have the office `gov issue` it, `careweave cert install`; then order the rotation again"
             }
             Self::Refused(_) => "see to the cause, then order the rotation again; nothing was changed",
-            Self::NotPinned => "have the office `gov admit` a fresh `cert request` and publish; then order the rotation again",
+            Self::NotPinned => {
+                "have the office `gov admit` a fresh `cert request` and publish; then order the rotation again"
+            }
             Self::OtherUnderWay(_) => {
                 "order that one again, with --force once its successor is in use, to end its overlap now"
             }
@@ -406,8 +408,8 @@ async fn mend_endpoint(services: &Arc<Services>) -> Result<(), RotateError> {
 /// Puts an endpoint in use, connects it to everybody the one before is connected with, and lets that one take nobody new.
 async fn enter(services: &Arc<Services>, next: Arc<PeerEnd>, now: Timestamp) {
     let before = services.peers.current();
-    let signers = [&next.key().signer, &before.key().signer]
-        .map(|s| Arc::clone(s) as Arc<dyn careweave_protocol::key::Signer>);
+    let signers =
+        [&next.key().signer, &before.key().signer].map(|s| Arc::clone(s) as Arc<dyn careweave_protocol::key::Signer>);
     // Checkpoints by both from here on: whoever knows only one of the keys believes the log.
     drop(services.audit.sign_with(signers.to_vec()).await);
     // First, so that every session it opens is one that is swept; whoever asks meanwhile dials.

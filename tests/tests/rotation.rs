@@ -125,21 +125,15 @@ fn organisation_key(office: &Office<'_>, load: &Load, ods: &str) -> Secret {
 
 /// The same request twice: announced, and in the place of the old one. What stood under the old one is refused from then on.
 fn pin(office: &Office<'_>, former: &[(&str, Member)]) {
-    for (ods, member) in former {
-        let request = office.request(ods, "certificate");
-        for _ in 0..2 {
-            office
-                .network
-                .commands()
-                .gov_admit(std::slice::from_ref(&request), false)
-                .unwrap()
-                .expect_status(0)
-                .unwrap();
+    let requests: Vec<_> = former.iter().map(|(ods, _)| office.request(ods, "certificate")).collect();
+    for _ in 0..2 {
+        for (ods, member) in former {
+            let elsewhere = elsewhere(ods);
+            assert_eq!(refused(office, member.another_endpoint().unwrap(), elsewhere), None, "{ods} at {elsewhere}");
         }
-        let elsewhere = elsewhere(ods);
-        assert_eq!(refused(office, member.another_endpoint().unwrap(), elsewhere), None, "{ods} at {elsewhere}");
+        office.network.commands().gov_admit(&requests, false).unwrap().expect_status(0).unwrap();
+        office.publish();
     }
-    office.publish();
     for (ods, member) in former {
         for other in ALL.iter().filter(|other| *other != ods) {
             let cause = refused(office, member.another_endpoint().unwrap(), other);

@@ -98,10 +98,7 @@ fn discard_unreadable(path: &Path) -> Result<(), RotateError> {
 
 /// Attestations that an enrolment service hands out beside those held: of each standard the newest that a registrar has signed about this
 /// organisation. A service that sends something else takes nothing away.
-fn attestations(
-    services: &Services,
-    handed: &[Signed<Attestation>],
-) -> Result<Vec<Signed<Attestation>>, RotateError> {
+fn attestations(services: &Services, handed: &[Signed<Attestation>]) -> Result<Vec<Signed<Attestation>>, RotateError> {
     let held: Vec<Signed<Attestation>> = own::read_list(&services.config.dir, layout::ATTESTATIONS)?;
     let verified = {
         let trust = services.trust();

@@ -3,7 +3,7 @@
 use careweave_certs::enrolment::Enrolment;
 
 use super::office::{Ceremony, MEMBERS, OFFICE, text};
-use super::openssl;
+use super::{openssl, prefix};
 
 /// Makes a successor in the office and announces it; gives its digest. Nobody has agreed yet.
 fn successor(ceremony: &Ceremony, role: &str, more: &[&str]) -> String {
@@ -33,19 +33,19 @@ fn the_intermediate_is_rotated_with_an_overlap_and_refused_once_it_is_retired() 
     let under_old = ceremony.issued("R9A", &[]);
 
     let new = successor(&ceremony, "intermediate", &[]);
-    let early = ceremony.try_office(&["issue", "--request", "R9C.cbor", "--out", "x", "--under", &new[..8]]);
+    let early = ceremony.try_office(&["issue", "--request", "R9C.cbor", "--out", "x", "--under", prefix(&new, 8)]);
     assert_eq!(early.status, 2, "nobody has agreed to it: {}", early.everything());
     ceremony.agreed(&["ada", "ben"]);
     assert_eq!(ceremony.authority("intermediate", "next"), new);
 
     // Announced: accepted, and used by whoever names it.
     let still_old = ceremony.issued("R9C", &[]);
-    let under_new = ceremony.issued("VL901", &["--under", &new[..8]]);
+    let under_new = ceremony.issued("VL901", &["--under", prefix(&new, 8)]);
     assert_ne!(still_old.chain[1], under_new.chain[1]);
     assert_eq!(still_old.chain[1], under_old.chain[1]);
     assert_accepted(&ceremony, &[&under_old, &still_old, &under_new]);
 
-    ceremony.office(&["propose", "--activate", &new[..12]]);
+    ceremony.office(&["propose", "--activate", prefix(&new, 12)]);
     ceremony.agreed(&["ben", "cy"]);
     let said =
         ceremony.try_office(&["issue", "--request", "R9C.cbor", "--out", "R9C.enrolment"]).expect_status(0).unwrap();
@@ -53,7 +53,7 @@ fn the_intermediate_is_rotated_with_an_overlap_and_refused_once_it_is_retired() 
     assert_accepted(&ceremony, &[&under_old, &still_old, &under_new, &ceremony.issued("R9C", &[])]);
 
     // R9A still has only its certificate under the old one, and the office says so before anybody signs.
-    let proposed = ceremony.office(&["propose", "--retire", &old[..8]]);
+    let proposed = ceremony.office(&["propose", "--retire", prefix(&old, 8)]);
     assert!(proposed.stderr.contains("reissue before") && proposed.stderr.contains("R9A"), "{}", proposed.everything());
     assert!(!proposed.stderr.contains("R9C"), "R9C has one already: {}", proposed.everything());
     let renewed = ceremony.issued("R9A", &[]);
@@ -63,7 +63,7 @@ fn the_intermediate_is_rotated_with_an_overlap_and_refused_once_it_is_retired() 
     assert!(!ceremony.accepts(&under_old) && !ceremony.accepts(&still_old));
     assert_accepted(&ceremony, &[&under_new, &renewed]);
 
-    let refused = ceremony.try_office(&["propose", "--retire", &new[..8]]);
+    let refused = ceremony.try_office(&["propose", "--retire", prefix(&new, 8)]);
     assert_eq!(refused.status, 4, "the only one stays: {}", refused.everything());
     assert!(refused.stderr.contains("intermediate"), "{}", refused.everything());
 }
@@ -74,23 +74,23 @@ fn the_root_is_rotated_with_an_overlap_and_refused_once_it_is_retired() {
     let (old_root, old) = (ceremony.authority("root", "active"), ceremony.authority("intermediate", "active"));
     let under_old = ceremony.issued("R9A", &[]);
     for only in [&old_root, &old] {
-        let refused = ceremony.try_office(&["propose", "--retire", &only[..8]]);
+        let refused = ceremony.try_office(&["propose", "--retire", prefix(only, 8)]);
         assert_eq!(refused.status, 4, "{}", refused.everything());
     }
 
     let new_root = successor(&ceremony, "root", &[]);
-    let new = successor(&ceremony, "intermediate", &["--under", &new_root[..8]]);
+    let new = successor(&ceremony, "intermediate", &["--under", prefix(&new_root, 8)]);
     // A root alone carries nobody: the old intermediate is of the old root.
-    let refused = ceremony.try_office(&["propose", "--retire", &old_root[..8], "--retire", &new[..8]]);
+    let refused = ceremony.try_office(&["propose", "--retire", prefix(&old_root, 8), "--retire", prefix(&new, 8)]);
     assert_eq!(refused.status, 4, "{}", refused.everything());
     ceremony.agreed(&["ada", "ben"]);
-    ceremony.office(&["propose", "--activate", &new_root[..8], "--activate", &new[..8]]);
+    ceremony.office(&["propose", "--activate", prefix(&new_root, 8), "--activate", prefix(&new, 8)]);
     ceremony.agreed(&["ada", "ben"]);
     let under_new = ceremony.issued("R9C", &[]);
     assert_accepted(&ceremony, &[&under_old, &under_new]);
 
     ceremony.issued("R9A", &[]);
-    ceremony.office(&["propose", "--retire", &old_root[..8], "--retire", &old[..8]]);
+    ceremony.office(&["propose", "--retire", prefix(&old_root, 8), "--retire", prefix(&old, 8)]);
     ceremony.agreed(&["ada", "ben"]);
     assert!(!ceremony.accepts(&under_old));
     assert_accepted(&ceremony, &[&under_new]);
@@ -114,26 +114,26 @@ fn a_tainted_intermediate_is_believed_nowhere_and_the_lists_of_other_tools_say_s
     let ceremony = Ceremony::begun();
     let old = ceremony.authority("intermediate", "active");
     let (r9a, r9c) = (ceremony.issued("R9A", &[]), ceremony.issued("R9C", &[]));
-    let refused = ceremony.try_office(&["taint", &old[..8]]);
+    let refused = ceremony.try_office(&["taint", prefix(&old, 8)]);
     assert_eq!(refused.status, 4, "the only one: {}", refused.everything());
     assert!(refused.stderr.contains("gov authority"), "{}", refused.everything());
     let unknown = ceremony.try_office(&["taint", "00000000"]);
     assert_eq!(unknown.status, 2, "{}", unknown.everything());
 
     let new = successor(&ceremony, "intermediate", &[]);
-    ceremony.office(&["propose", "--activate", &new[..8]]);
+    ceremony.office(&["propose", "--activate", prefix(&new, 8)]);
     ceremony.agreed(&["ada", "ben"]);
     let renewed = ceremony.issued("R9A", &[]);
-    let tainted = ceremony.office(&["taint", &old[..8]]);
+    let tainted = ceremony.office(&["taint", prefix(&old, 8)]);
     assert!(tainted.stdout.contains("active -> tainted"), "{}", tainted.everything());
     assert!(tainted.stderr.contains("R9C") && !tainted.stderr.contains("off: R9A"), "{}", tainted.everything());
     assert!(ceremony.accepts(&r9a), "a draft taints nobody");
     ceremony.agreed(&["ada", "cy"]);
     assert!(!ceremony.accepts(&r9a) && !ceremony.accepts(&r9c));
     assert_accepted(&ceremony, &[&renewed]);
-    let refused = ceremony.try_office(&["issue", "--request", "R9C.cbor", "--out", "x", "--under", &old[..8]]);
+    let refused = ceremony.try_office(&["issue", "--request", "R9C.cbor", "--out", "x", "--under", prefix(&old, 8)]);
     assert_eq!(refused.status, 2, "{}", refused.everything());
-    let refused = ceremony.try_office(&["propose", "--activate", &old[..8]]);
+    let refused = ceremony.try_office(&["propose", "--activate", prefix(&old, 8)]);
     assert_eq!(refused.status, 4, "what is tainted stays so: {}", refused.everything());
 
     // R9C leaves; its certificate under the new one is listed there, the tainted intermediate on the root's list.

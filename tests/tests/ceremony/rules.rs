@@ -11,6 +11,7 @@ use careweave_protocol::signed::Signed;
 use ring::rand::SystemRandom;
 
 use super::office::{Ceremony, MEMBERS, OFFICE, PASSPHRASE, now, text};
+use super::prefix;
 
 #[test]
 fn rules_are_changed_in_a_draft_that_says_what_changes() {
@@ -57,7 +58,7 @@ fn rules_are_changed_in_a_draft_that_says_what_changes() {
         (&["--threshold", "4"], 4),
         (&["--officer-out", "4"], 2),
         (&["--officer-out", "1234567g"], 2),
-        (&["--registrar-out", &text(&shown["registrars"][0])[..8]], 4),
+        (&["--registrar-out", prefix(&text(&shown["registrars"][0]), 8)], 4),
         (&["--authority-in", "R9A.cbor", "--role", "root"], 1),
         (&["--authority-in", "governance/authority/root.pem", "--role", "root"], 4),
     ] {
@@ -82,8 +83,13 @@ fn a_registrar_is_replaced_and_the_old_one_attests_nothing_any_more() {
     let refused = attest(&["--key", "registrar-2/registrar.key"]);
     assert_eq!(refused.status, 4, "{}", refused.everything());
     let old = text(&ceremony.shown()["registrars"][0]);
-    let proposed =
-        ceremony.office(&["propose", "--registrar-in", "registrar-2/registrar.pub", "--registrar-out", &old[..8]]);
+    let proposed = ceremony.office(&[
+        "propose",
+        "--registrar-in",
+        "registrar-2/registrar.pub",
+        "--registrar-out",
+        prefix(&old, 8),
+    ]);
     assert!(
         proposed.stderr.contains("attest and issue again") && proposed.stderr.contains("R9A"),
         "{}",
