@@ -494,7 +494,7 @@ impl Addressing {
 async fn ask_one(services: &Arc<Services>, addressing: &Addressing, ods: &OdsCode, known: Option<Known>) -> Part {
     let started = Instant::now();
     let make = |own: &EndpointKey, known: &Known| addressing.envelope(services, ods, (own, known));
-    let mut received = 0;
+    let mut received = None;
     match fetch::fetch(services, ods, known, make, &mut received).await {
         Ok((answer, evidence)) => {
             let outcome = match &answer.header.get().outcome {
@@ -507,7 +507,8 @@ async fn ask_one(services: &Arc<Services>, addressing: &Addressing, ods: &OdsCod
         }
         Err(error) => {
             tracing::info!(holder = %ods, %error, "source did not answer");
-            if received > 0 {
+            // Who is busy, or does not speak the protocol, has not begun to answer.
+            if let Some(received) = received.filter(|_| error.is_early_end()) {
                 addressing.log_ended_early(services, ods, &error, received).await;
             }
             Part::without(ods, error.outcome(), started)

@@ -240,9 +240,12 @@ pub async fn introduce(services: &Arc<Services>) {
                         Ok(Err(error)) => tracing::debug!(%ods, %error, "not introduced"),
                         Err(_) => tracing::debug!(%ods, "not introduced in time"),
                     }
+                    if !end.gate.handle.is_admitted(peer) {
+                        // It learns when it connects again.
+                        return;
+                    }
                 }
-                // It must not go on with what this node was: receipts would be kept with a chain that nobody believes any more. It learns when
-                // it connects again.
+                // It must not go on with what this node was: receipts would be kept with a chain that nobody believes any more.
                 tracing::warn!(%ods, "connection ended, because the member could not be told what this node has become");
                 end.gate.handle.disconnect(peer).await;
                 end.gate.sessions.remove(&peer);

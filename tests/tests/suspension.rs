@@ -77,7 +77,8 @@ fn an_asker_suspended_while_an_answer_streams_is_cut_and_both_logs_say_how_far_i
     eprintln!(
         "cut {cut_in:?} after it was known: {received} of {sent} bytes that were sent arrived, of {whole} in all"
     );
-    assert!(0 < received && received <= sent && sent < whole, "{received} of {sent} of {whole}");
+    // What was under way when the connection was cut may not have been read; what was read was sent.
+    assert!(received <= sent && 0 < sent && sent < whole, "{received} of {sent} of {whole}");
     for ods in [ASKER, HOLDER] {
         assert_clean(&network, ods);
     }

@@ -21,6 +21,8 @@ use crate::upkeep;
 
 /// How long one attempt to connect and pass `auth` may take.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+/// Until a welcome that is on its way has certainly arrived, on a connection that was made this moment.
+const WELCOME_WAIT: Duration = Duration::from_millis(250);
 /// The asker says it consumed this much; four to a window keep the holder from waiting.
 const CREDIT_STEP: u32 = CREDIT_WINDOW / 4;
 
@@ -60,6 +62,16 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// Whether an answer was awaited, and did not come to its end.
+    #[must_use]
+    pub fn is_early_end(&self) -> bool {
+        match self {
+            Self::Stream(FrameError::Unsupported) => false,
+            Self::Stream(_) | Self::Idle | Self::Untrusted(_) => true,
+            _ => false,
+        }
+    }
+
     /// What the completeness statement says about it.
     #[must_use]
     pub fn outcome(&self) -> SourceOutcome {
@@ -79,8 +91,8 @@ impl FetchError {
     }
 }
 
-/// Sends the envelope that `envelope` makes for this holder, and takes the answer, with what its receipt is kept with. Counts in `received`
-/// the bytes of records that have come, also when they are then dropped.
+/// Sends the envelope that `envelope` makes for this holder, and takes the answer, with what its receipt is kept with. Counts in `received`,
+/// from when the question has left, the bytes of records that have come, also when they are then dropped.
 ///
 /// # Errors
 /// See [`FetchError`]. Records that came before an error are dropped with it: nothing unverified, and no half answer, is shown.
@@ -89,7 +101,7 @@ pub async fn fetch(
     holder: &OdsCode,
     known: Option<Known>,
     envelope: impl Fn(&EndpointKey, &Known) -> Result<Verified<Envelope>, FetchError>,
-    received: &mut u64,
+    received: &mut Option<u64>,
 ) -> Result<(Answer, Arc<(Digest, Vec<u8>)>), FetchError> {
     let known = known.ok_or(FetchError::NoAddress)?;
     // One endpoint from here to the end: the envelope is signed with the key that the connection proves.
@@ -107,12 +119,32 @@ pub async fn fetch(
         }
         Err(error) => return Err(error),
     };
+    match ask(services, &end, holder, &known, &envelope, received).await {
+        // On a connection that is just being made the other side may not have heard our welcome yet; nothing was read there.
+        Err(FetchError::Stream(FrameError::Unsupported)) => {
+            tokio::time::sleep(WELCOME_WAIT).await;
+            ask(services, &end, holder, &known, &envelope, received).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// One question on an admitted connection, and its answer.
+async fn ask(
+    services: &Services,
+    end: &PeerEnd,
+    holder: &OdsCode,
+    known: &Known,
+    envelope: impl Fn(&EndpointKey, &Known) -> Result<Verified<Envelope>, FetchError>,
+    received: &mut Option<u64>,
+) -> Result<(Answer, Arc<(Digest, Vec<u8>)>), FetchError> {
     let Some(Session::Node(session)) = end.gate.sessions.get(&known.peer) else {
         return Err(FetchError::Open(OpenError::NotConnected));
     };
     let mut stream = FramedStream::new(end.gate.handle.open(known.peer, Protocol::Query, CONNECT_DEADLINE).await?);
-    let envelope = envelope(end.key(), &known)?;
+    let envelope = envelope(end.key(), known)?;
     stream.write_frame(envelope.signed().as_bytes()).await?;
+    *received = Some(0);
 
     let mut receiver = Receiver::new(Expected {
         network: services.config.network.clone(),
@@ -129,7 +161,7 @@ pub async fn fetch(
             Step::Busy(ms) => return Err(FetchError::Busy(ms)),
             Step::Whole(answer) => return Ok((*answer, Arc::clone(&session.evidence))),
             Step::Further { consumed } => {
-                *received = received.saturating_add(u64::from(consumed));
+                *received = received.map(|bytes| bytes.saturating_add(u64::from(consumed)));
                 unpaid = unpaid.saturating_add(consumed);
             }
         }
