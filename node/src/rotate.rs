@@ -135,7 +135,7 @@ pub fn life(services: &Services, part: RotationPart) -> Life {
 /// Parts whose step failed, and when it is tried again.
 pub type Backoff = BTreeMap<RotationPart, Timestamp>;
 
-/// What time alone asks for, part by part. Problems are logged and tried again after [`AGAIN`].
+/// What time alone asks for, part by part. Problems are logged and tried again after `AGAIN`.
 pub async fn tick(services: &Arc<Services>, backoff: &mut Backoff) {
     let now = services.clock.now();
     let Ok(rotations) = own::rotations(&services.config.dir) else { return };

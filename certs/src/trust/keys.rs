@@ -57,7 +57,7 @@ impl Trust {
         self.accepts_key_with(ods, spki, None, now)
     }
 
-    /// Takes in an organisation's word on its next key; `true` when it is new. The same word again, dated less than [`AGAIN_AFTER`] later, is not.
+    /// Takes in an organisation's word on its next key; `true` when it is new. The same word again, dated less than `AGAIN_AFTER` later, is not.
     ///
     /// # Errors
     /// When the endorser is not pinned, the signature does not verify, or its life is over, too long, or yet to come.
@@ -141,7 +141,7 @@ impl Trust {
     }
 
     /// Remembers which endpoint a verified binding replaces, and the hash of the organisation key under which the binding stands; `true` when
-    /// that is new. Said again with an earlier instant (by [`AGAIN_AFTER`]), the earlier one holds: an organisation brings the end of a stolen
+    /// that is new. Said again with an earlier instant (by `AGAIN_AFTER`), the earlier one holds: an organisation brings the end of a stolen
     /// key forward, and never puts it off. What was said under a key that is no longer accepted goes with that key.
     ///
     /// Only the organisation's own endpoints: a key belongs to whoever has shown a binding for it, and nobody else can end it.
