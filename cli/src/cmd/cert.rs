@@ -1,7 +1,7 @@
 //! `careweave cert`: the organisation's certificate and keys, and every end that is coming.
 //!
-//! [`mod@status`] (what ends when, read from the node directory) · [`mod@enrol`] (from the network's service) · [`mod@request`] and [`mod@install`] (the way by files) ·
-//! [`mod@rotate`] (the running node takes the next step). What is *not* here: when a step is due, which is
+//! `status` (what ends when, read from the node directory) · `enrol` (from the network's service) · `request` and `install` (the way by files) ·
+//! `rotate` (the running node takes the next step). What is *not* here: when a step is due, which is
 //! `careweave_certs::rotation`, and taking it, which is the node's.
 
 mod enrol;
