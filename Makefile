@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup components demo demo-stop pictures test check bench fmt doc
+.PHONY: help setup components demo demo-stop pictures test long check bench fmt doc
 
 # Outside the tree, so that removing the clone or the demonstration keeps twelve minutes of RocksDB compilation.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/careweave/target
@@ -20,7 +20,8 @@ help:
 	  'make demo-stop  end that network' \
 	  'make pictures   pictures of the printable view, in pictures/; the network of the demonstration must run' \
 	  'make test       every check: form, lints, documentation, tests' \
-	  'make check      the quick ones: form, lints, unit tests' \
+	  'make long       the behaviour tests in their long forms: about an hour' \
+  'make check      the quick ones: form, lints, unit tests' \
 	  'make bench      measure (release build)' \
 	  'make setup      only install what is missing' \
 	  'make fmt        format the sources' \
@@ -101,6 +102,11 @@ bench: setup
 
 fmt: components
 	cargo fmt --all
+
+# Fifty queries a second through every rotation, two hundred suspensions, twenty kills: what `make test` does in small.
+long: setup
+	cargo build --workspace --bins
+	CAREWEAVE_LONG=1 cargo test -p careweave-tests --test behaviour
 
 doc: setup
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps

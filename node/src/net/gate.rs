@@ -256,7 +256,9 @@ impl Gate {
                     let document = cbor::from_slice(&manifest, REPLY_MAX);
                     let Ok(document @ GovernanceDocument::Manifest(_)) = document else { return };
                     match services.take_in(&document).await {
-                        Ok(_) => tracing::info!(version = services.trust().version(), "caught up with the network"),
+                        Ok(true) => tracing::info!(version = services.trust().version(), "caught up with the network"),
+                        // Whoever repeats what is known has nothing more to hand over.
+                        Ok(false) => return,
                         Err(error) => {
                             tracing::warn!(%error, "a manifest of a node that is further was not taken in");
                             return;
