@@ -159,7 +159,8 @@ mod tests {
     fn a_disk_is_low_by_share_or_by_size() {
         for (free, size, health) in [
             (500 * 1024 * MIB, 1024 * 1024 * MIB, Health::Good),
-            (50 * 1024 * MIB, 1024 * 1024 * MIB, Health::Warning),
+            (50 * 1024 * MIB, 1024 * 1024 * MIB, Health::Good),
+            (20 * 1024 * MIB, 1024 * 1024 * MIB, Health::Warning),
             (900 * MIB, 2048 * MIB, Health::Warning),
             (100 * MIB, 200 * MIB, Health::Failing),
             (0, 0, Health::Failing),
